@@ -1,0 +1,195 @@
+/** @file cress/hub.h
+ * The hub: one per thread, where coroutines meet the event loop.
+ *
+ * There is no call to start it. The first call of a thread that waits, spawns or arms something
+ * makes its hub, and the thread's own stack becomes its main greenlet. Who blocks lets the next
+ * ready one run; when nobody is ready, the one that blocked last waits for events.
+ *
+ * All that is to run stands in one first-in-first-out line: greenlets that were spawned or woken,
+ * links, posted callbacks. Callbacks run in the hub's service greenlet, one after another; a call
+ * that would block is refused there: -EPERM, and the error hook is told.
+ *
+ * Fairness: greenlets that never block for long cannot starve descriptors and timers. At the latest
+ * after half a millisecond, at a switch, the loop is looked at without waiting.
+ */
+#ifndef CRESS_HUB_H
+#define CRESS_HUB_H
+
+#include <cress/base.h>
+#include <cress/loop.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** A hub. Opaque. */
+typedef struct cress_hub cress_hub;
+/** A greenlet. Opaque; see cress/greenlet.h. */
+typedef struct cress_greenlet cress_greenlet;
+
+/** This thread's hub, made if there is none.
+ *
+ * Never switches. Any thread.
+ *
+ * @return 0; -EINVAL, out is NULL; -EMFILE; -ENFILE; -ENOMEM
+ */
+CRESS_API int cress_hub_get(cress_hub **out);
+
+/** This thread's hub, NULL when there is none. Never switches. Any thread. */
+CRESS_API cress_hub *cress_hub_current(void);
+
+/** End this thread's hub; done by itself when a thread other than the first one ends. Greenlets
+ * that never ran are discarded, suspended ones killed and given grace to end, and those that do not
+ * are abandoned and named to the error hook. Timers and descriptors are forgotten, not closed.
+ * The next call that needs one makes a new hub.
+ *
+ * Switches. Only from the main greenlet.
+ *
+ * @param grace  how long suspended greenlets may take; CRESS_FOREVER is allowed
+ * @return 0; > 0, that many were abandoned; -EINVAL, negative; -EPERM, not in the main greenlet
+ */
+CRESS_API int cress_hub_destroy(cress_time grace);
+
+/** The loop of a hub, for watchers. It is run by the hub: cress_loop_run() says -EBUSY.
+ *
+ * Never switches. The hub's thread. NULL for another thread's.
+ */
+CRESS_API cress_loop *cress_hub_loop(cress_hub *hub);
+
+/** From the main greenlet: let everything run until there is nothing left that could, or the
+ * timeout elapsed. As gevent.wait() without objects: what counts as left are greenlets that are not
+ * daemons, referenced watchers and timers. Can be called again and again.
+ *
+ * Switches. A cancellation point (of a scope around it). Main greenlet only.
+ *
+ * @return 0, nothing is left; > 0, that many greenlets are blocked for ever, waiting for what
+ *         nobody can do any more; -ETIMEDOUT; -ECANCELED; -EINVAL, negative; -EPERM, not the main
+ *         greenlet; -EMFILE and -ENOMEM as cress_hub_get()
+ */
+CRESS_API int cress_run(cress_time timeout);
+
+/* --- callbacks ------------------------------------------------------------------------------- */
+
+/** A callback that can be posted: the caller's memory, its fields private. All-zero is valid. */
+typedef struct cress_callback {
+    uintptr_t words[6];
+} cress_callback;
+
+/** What a callback does. A negative result goes to the error hook. */
+typedef int (*cress_callback_fn)(void *arg);
+
+/** Have fn(arg) called by the hub's service greenlet, after all that is ready now. The node is in
+ * use until the call begins (so the callback may post it again) or cress_unpost().
+ *
+ * Never switches. The hub's thread; hub = NULL: this thread's, made if need be.
+ *
+ * @return 0; -EINVAL, node or fn is NULL; -EALREADY, the node is posted; -EXDEV; -EMFILE, -ENOMEM
+ *         when a hub had to be made
+ */
+CRESS_API int cress_post(cress_hub *hub, cress_callback *node, cress_callback_fn fn, void *arg);
+
+/** Take a posted callback back: it does not run.
+ *
+ * Never switches. The hub's thread. @return 0; -ENOENT, it is not posted; -EXDEV
+ */
+CRESS_API int cress_unpost(cress_callback *node);
+
+/** As cress_post(), from any thread, with a node that no other thread touches until it ran. Wakes
+ * the hub if it sleeps. The hub must not be destroyed meanwhile. Callbacks of one thread run in the
+ * order in which they were posted. They cannot be taken back.
+ *
+ * Never switches, needs no lock and no memory. Any thread.
+ *
+ * @return 0; -EINVAL; -EALREADY
+ */
+CRESS_API int cress_post_mt(cress_hub *hub, cress_callback *node, cress_callback_fn fn, void *arg);
+
+/* --- errors ---------------------------------------------------------------------------------- */
+
+/** Gets the errors that have nowhere else to go: of callbacks, of greenlets that failed.
+ * greenlet may be NULL; context says in a few words where it happened. Called in the hub's thread;
+ * must not block.
+ */
+typedef void (*cress_error_fn)(cress_hub *hub, cress_greenlet *greenlet, const char *context,
+                               int error, void *arg);
+
+/** Set the error hook of one hub; fn = NULL: the process's default again.
+ *
+ * Never switches. The hub's thread; hub = NULL: this thread's, made if need be.
+ *
+ * @return 0; -EXDEV; -EMFILE, -ENOMEM as cress_hub_get()
+ */
+CRESS_API int cress_hub_set_error_hook(cress_hub *hub, cress_error_fn fn, void *arg);
+
+/** Set the default for hubs that have no hook of their own; fn = NULL: one line to stderr.
+ *
+ * Never switches. Any thread, before hubs of other threads run.
+ */
+CRESS_API void cress_set_error_hook(cress_error_fn fn, void *arg);
+
+/* --- embedding and hooks --------------------------------------------------------------------- */
+
+/** A descriptor that becomes readable when the hub has something to do: for a foreign loop, which
+ * then calls cress_hub_turn(). Asking for it marks the hub as embedded: what waits for ever is no
+ * deadlock any more, since the foreign loop may end it.
+ *
+ * Never switches. The hub's thread; hub = NULL: this thread's, made if need be.
+ *
+ * @return the descriptor, the hub's; -EXDEV; -ENOTSUP, this poller has none; -EMFILE, -ENOMEM
+ */
+CRESS_API int cress_hub_fd(cress_hub *hub);
+
+/** From the main greenlet: look for events without waiting and run all that is ready, each once,
+ * then return.
+ *
+ * Switches. Main greenlet only. Out is written on success only.
+ *
+ * @param next  if not NULL: how long the foreign loop may wait before the next turn although the
+ *              descriptor is not readable; 0 when more is ready, CRESS_FOREVER when no timer runs
+ * @return how many greenlets and callbacks ran; -EPERM; -EMFILE, -ENOMEM
+ */
+CRESS_API ssize_t cress_hub_turn(cress_time *next);
+
+/** Called around the one place where the hub waits for events: before with the time it is about to
+ * wait (0: it only looks), after when it has events. They run no greenlets and must not block. A
+ * positive result of after has the hub run its service greenlet before anything else.
+ */
+typedef struct cress_poll_hooks {
+    void (*before)(cress_hub *hub, cress_time timeout, void *arg);
+    int (*after)(cress_hub *hub, void *arg);
+} cress_poll_hooks;
+
+/** Set the poll hooks of a hub; NULL removes them. The structure is not copied.
+ *
+ * Never switches. The hub's thread. @return 0; -EINVAL; -EXDEV
+ */
+CRESS_API int cress_hub_set_poll_hooks(cress_hub *hub, const cress_poll_hooks *hooks, void *arg);
+
+/** What cress_hub_stats() tells: counts since the hub was made. */
+typedef struct cress_hub_counts {
+    size_t size;        /**< set by CRESS_HUB_COUNTS_INIT */
+    uint64_t switches;  /**< coroutines switched to by the hub */
+    uint64_t spawns;    /**< greenlets made */
+    uint64_t callbacks; /**< callbacks run */
+    uint64_t polls;     /**< looks at the poller */
+    uint64_t waits;     /**< of these, with a timeout other than 0 */
+    uint64_t events;    /**< events they brought */
+    uint64_t wakeups;   /**< system calls made to wake this hub from other threads */
+    size_t greenlets;   /**< alive now, without main and the service greenlet */
+    size_t blocked;     /**< of these, waiting for something */
+} cress_hub_counts;
+
+/** The start of every cress_hub_counts. */
+#define CRESS_HUB_COUNTS_INIT { .size = sizeof(cress_hub_counts) }
+
+/** Read the counters of a hub.
+ *
+ * Never switches. The hub's thread. @return 0; -EINVAL, size is not set; -EXDEV
+ */
+CRESS_API int cress_hub_stats(cress_hub *hub, cress_hub_counts *out);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
