@@ -1,0 +1,74 @@
+#include "base/alloc.h"
+
+#include "base/fault.h"
+
+#include <stdlib.h>
+
+#ifdef CRESS_TESTING
+
+#include <stdatomic.h>
+
+bool (*cress__fault_hook)(const char *what);
+
+static atomic_size_t live;
+
+size_t cress__alloc_live(void)
+{
+    return atomic_load(&live);
+}
+
+static void *count(void *p)
+{
+    if (p != NULL)
+        atomic_fetch_add(&live, 1);
+    return p;
+}
+
+void *cress__malloc(size_t size)
+{
+    return fault("malloc") ? NULL : count(malloc(size));
+}
+
+void *cress__calloc(size_t n, size_t size)
+{
+    return fault("calloc") ? NULL : count(calloc(n, size));
+}
+
+void *cress__realloc(void *old, size_t size)
+{
+    if (fault("realloc"))
+        return NULL;
+    void *p = realloc(old, size);
+    return old == NULL ? count(p) : p;
+}
+
+void cress__free(void *p)
+{
+    if (p != NULL)
+        atomic_fetch_sub(&live, 1);
+    free(p);
+}
+
+#else
+
+void *cress__malloc(size_t size)
+{
+    return malloc(size);
+}
+
+void *cress__calloc(size_t n, size_t size)
+{
+    return calloc(n, size);
+}
+
+void *cress__realloc(void *old, size_t size)
+{
+    return realloc(old, size);
+}
+
+void cress__free(void *p)
+{
+    free(p);
+}
+
+#endif

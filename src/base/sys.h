@@ -1,0 +1,290 @@
+/* sys - the one seam to the system: every system call that cress makes is in this file.
+ *
+ * Each gives a result or a negative errno and leaves errno alone. In test builds each can be made
+ * to fail, with an error that its manual page lists (fault.h); close and munmap cannot, because
+ * what they release is gone whatever they say.
+ *
+ * Newer calls are tried once, and what the kernel does not know is remembered; CRESS_DISABLE in the
+ * environment (guard, pwait2, pidfd, uring, nowait) makes us believe that it knows them not.
+ */
+#ifndef CRESS_BASE_SYS_H
+#define CRESS_BASE_SYS_H
+
+#include "base/fault.h"
+#include "base/syscall.h"
+
+#include <cress/base.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <time.h>
+
+static inline ssize_t sys_read(int fd, void *data, size_t size)
+{
+    if (fault("read"))
+        return -EIO;
+    return (ssize_t)syscall3(SYS_read, fd, (long)data, (long)size);
+}
+
+static inline ssize_t sys_write(int fd, const void *data, size_t size)
+{
+    if (fault("write"))
+        return -EIO;
+    return (ssize_t)syscall3(SYS_write, fd, (long)data, (long)size);
+}
+
+static inline ssize_t sys_preadv2(int fd, const struct iovec *iov, int count, int flags)
+{
+    if (fault("preadv2"))
+        return -EIO;
+    return (ssize_t)syscall6(SYS_preadv2, fd, (long)iov, count, -1L, -1L, flags);
+}
+
+static inline ssize_t sys_pwritev2(int fd, const struct iovec *iov, int count, int flags)
+{
+    if (fault("pwritev2"))
+        return -EIO;
+    return (ssize_t)syscall6(SYS_pwritev2, fd, (long)iov, count, -1L, -1L, flags);
+}
+
+static inline ssize_t sys_readv(int fd, const struct iovec *iov, int count)
+{
+    if (fault("readv"))
+        return -EIO;
+    return (ssize_t)syscall3(SYS_readv, fd, (long)iov, count);
+}
+
+static inline ssize_t sys_writev(int fd, const struct iovec *iov, int count)
+{
+    if (fault("writev"))
+        return -EIO;
+    return (ssize_t)syscall3(SYS_writev, fd, (long)iov, count);
+}
+
+static inline ssize_t sys_recvfrom(int fd, void *data, size_t size, int flags,
+                                   struct sockaddr *from, socklen_t *length)
+{
+    if (fault("recvfrom"))
+        return -ENOBUFS;
+    return (ssize_t)syscall6(SYS_recvfrom, fd, (long)data, (long)size, flags, (long)from,
+                             (long)length);
+}
+
+static inline ssize_t sys_sendto(int fd, const void *data, size_t size, int flags,
+                                 const struct sockaddr *to, socklen_t length)
+{
+    if (fault("sendto"))
+        return -ENOBUFS;
+    return (ssize_t)syscall6(SYS_sendto, fd, (long)data, (long)size, flags, (long)to, length);
+}
+
+static inline ssize_t sys_recvmsg(int fd, struct msghdr *message, int flags)
+{
+    if (fault("recvmsg"))
+        return -ENOBUFS;
+    return (ssize_t)syscall3(SYS_recvmsg, fd, (long)message, flags);
+}
+
+static inline ssize_t sys_sendmsg(int fd, const struct msghdr *message, int flags)
+{
+    if (fault("sendmsg"))
+        return -ENOBUFS;
+    return (ssize_t)syscall3(SYS_sendmsg, fd, (long)message, flags);
+}
+
+static inline int sys_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags)
+{
+    if (fault("accept4"))
+        return -EMFILE;
+    return (int)syscall4(SYS_accept4, fd, (long)address, (long)length, flags);
+}
+
+static inline int sys_connect(int fd, const struct sockaddr *address, socklen_t length)
+{
+    if (fault("connect"))
+        return -ECONNREFUSED;
+    return (int)syscall3(SYS_connect, fd, (long)address, length);
+}
+
+static inline int sys_shutdown(int fd, int how)
+{
+    if (fault("shutdown"))
+        return -ENOTCONN;
+    return (int)syscall3(SYS_shutdown, fd, how, 0);
+}
+
+static inline int sys_socket(int family, int type, int protocol)
+{
+    if (fault("socket"))
+        return -EMFILE;
+    return (int)syscall3(SYS_socket, family, type, protocol);
+}
+
+static inline int sys_bind(int fd, const struct sockaddr *address, socklen_t length)
+{
+    if (fault("bind"))
+        return -EADDRINUSE;
+    return (int)syscall3(SYS_bind, fd, (long)address, length);
+}
+
+static inline int sys_listen(int fd, int backlog)
+{
+    if (fault("listen"))
+        return -EADDRINUSE;
+    return (int)syscall3(SYS_listen, fd, backlog, 0);
+}
+
+static inline int sys_getsockname(int fd, struct sockaddr *address, socklen_t *length)
+{
+    if (fault("getsockname"))
+        return -ENOBUFS;
+    return (int)syscall3(SYS_getsockname, fd, (long)address, (long)length);
+}
+
+static inline int sys_getpeername(int fd, struct sockaddr *address, socklen_t *length)
+{
+    if (fault("getpeername"))
+        return -ENOBUFS;
+    return (int)syscall3(SYS_getpeername, fd, (long)address, (long)length);
+}
+
+static inline int sys_setsockopt(int fd, int level, int option, const void *value, socklen_t length)
+{
+    if (fault("setsockopt"))
+        return -ENOMEM;
+    return (int)syscall6(SYS_setsockopt, fd, level, option, (long)value, length, 0);
+}
+
+static inline int sys_getsockopt(int fd, int level, int option, void *value, socklen_t *length)
+{
+    if (fault("getsockopt"))
+        return -ENOBUFS;
+    return (int)syscall6(SYS_getsockopt, fd, level, option, (long)value, (long)length, 0);
+}
+
+static inline int sys_fcntl(int fd, int command, long value)
+{
+    if (fault("fcntl"))
+        return -ENOMEM;
+    return (int)syscall3(SYS_fcntl, fd, command, value);
+}
+
+static inline int sys_fstat(int fd, struct stat *out)
+{
+    if (fault("fstat"))
+        return -ENOMEM;
+    return (int)syscall3(SYS_fstat, fd, (long)out, 0);
+}
+
+static inline int sys_poll(struct pollfd *fds, size_t n, const struct timespec *timeout)
+{
+    if (fault("poll"))
+        return -ENOMEM;
+    return (int)syscall6(SYS_ppoll, (long)fds, (long)n, (long)timeout, 0, 8, 0);
+}
+
+static inline int sys_epoll_create1(int flags)
+{
+    if (fault("epoll_create1"))
+        return -EMFILE;
+    return (int)syscall3(SYS_epoll_create1, flags, 0, 0);
+}
+
+static inline int sys_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
+{
+    if (fault("epoll_ctl"))
+        return -ENOMEM;
+    return (int)syscall4(SYS_epoll_ctl, epoll, operation, fd, (long)event);
+}
+
+static inline int sys_eventfd2(unsigned value, int flags)
+{
+    if (fault("eventfd2"))
+        return -EMFILE;
+    return (int)syscall3(SYS_eventfd2, (long)value, flags, 0);
+}
+
+static inline int sys_madvise(void *p, size_t size, int advice)
+{
+    if (fault("madvise"))
+        return -EAGAIN;
+    return (int)syscall3(SYS_madvise, (long)p, (long)size, advice);
+}
+
+static inline int sys_mprotect(void *p, size_t size, int protection)
+{
+    if (fault("mprotect"))
+        return -ENOMEM;
+    return (int)syscall3(SYS_mprotect, (long)p, (long)size, protection);
+}
+
+static inline int sys_munmap(void *p, size_t size)
+{
+    return (int)syscall3(SYS_munmap, (long)p, (long)size, 0);
+}
+
+static inline int sys_close(int fd)
+{
+    return (int)syscall3(SYS_close, fd, 0, 0);
+}
+
+static inline int sys_mincore(void *p, size_t size, unsigned char *pages)
+{
+    if (fault("mincore"))
+        return -EAGAIN;
+    return (int)syscall3(SYS_mincore, (long)p, (long)size, (long)pages);
+}
+
+static inline int sys_pipe2(int fds[2], int flags)
+{
+    if (fault("pipe2"))
+        return -EMFILE;
+    return (int)syscall3(SYS_pipe2, (long)fds, flags, 0);
+}
+
+static inline int sys_unlink(const char *path)
+{
+    if (fault("unlink"))
+        return -EIO;
+    return (int)syscall3(SYS_unlinkat, AT_FDCWD, (long)path, 0);
+}
+
+static inline int sys_fchmodat(const char *path, unsigned mode)
+{
+    if (fault("chmod"))
+        return -EIO;
+    return (int)syscall3(SYS_fchmodat, AT_FDCWD, (long)path, (long)mode);
+}
+
+/* mmap(2), anonymous and private; NULL when refused. */
+static inline void *sys_mmap(size_t size, int protection, int flags)
+{
+    if (fault("mmap"))
+        return NULL;
+    long p = syscall6(SYS_mmap, 0, (long)size, protection, flags | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return p < 0 && p > -4096 ? NULL : (void *)p;
+}
+
+/* epoll_pwait2(2): exact to the nanosecond, Linux 5.11. Times out with 0. */
+int cress__sys_epoll_wait(int epoll, struct epoll_event *events, int n, cress_time timeout);
+
+/* CLOCK_MONOTONIC in nanoseconds. */
+static inline cress_time sys_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t); /* the vdso: no system call, cannot fail */
+    return (cress_time)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* Whether CRESS_DISABLE names a feature. */
+bool cress__sys_disabled(const char *feature);
+
+#endif
