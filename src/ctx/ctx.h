@@ -19,14 +19,18 @@
 
 #include "base/compiler.h"
 
-#include <stdnoreturn.h>
-
 #ifdef CRESS_ASAN
 #include <sanitizer/common_interface_defs.h>
 #endif
 #ifdef CRESS_TSAN
 #include <sanitizer/tsan_interface.h>
 #endif
+
+/* Global names carry the library's prefix; the sources use the short ones. */
+#define ctx_adopt cress__ctx_adopt
+#define ctx_make cress__ctx_make
+#define ctx_forget cress__ctx_forget
+#define ctx_sp cress__ctx_sp
 
 struct ctx {
     void *sp; /* while it rests; of ucontext.c: where its ucontext_t is */
@@ -60,8 +64,7 @@ char *ctx_sp(const struct ctx *c);
 /* Push what must be kept, store the stack pointer in *save, take the other one, and return value on
  * that side. x86_64.S, aarch64.S or ucontext.c.
  */
-void *cress__ctx_switch(void **save, void *to, void *value)
-    __attribute__((visibility("hidden")));
+void *cress__ctx_switch(void **save, void *to, void *value) __attribute__((visibility("hidden")));
 
 /* Rest in from, go on in to, whose switch returns value; return the value of the switch that comes
  * back.
@@ -82,7 +85,7 @@ static always_inline void *ctx_switch(struct ctx *from, struct ctx *to, void *va
 }
 
 /* Go on in to for good: from has ended. Its stack may have been put back already (stack_put). */
-static always_inline noreturn void ctx_switch_last(struct ctx *from, struct ctx *to, void *value)
+static always_inline _Noreturn void ctx_switch_last(struct ctx *from, struct ctx *to, void *value)
 {
 #ifdef CRESS_TSAN
     void *ended = from->fiber;

@@ -25,35 +25,47 @@
 
 #include "base/compiler.h"
 
-#include <cress/coro.h>
-
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #ifdef CRESS_ASAN
 #include <sanitizer/asan_interface.h>
 #endif
+
+/* Global names carry the library's prefix; the sources use the short ones. */
+#define stack_pool_init cress__stack_pool_init
+#define stack_pool_done cress__stack_pool_done
+#define stack_class cress__stack_class
+#define stack_guard_size cress__stack_guard_size
+#define stack_age cress__stack_age
+#define stack_trim_all cress__stack_trim_all
+#define stack_trim cress__stack_trim
+#define stack_peak cress__stack_peak
+
+/* The weaker the smaller; the values of the public cress_guard. */
+enum stack_guard { STACK_UNGUARDED, STACK_CANARY, STACK_MPROTECT, STACK_LIGHT };
 
 struct stack {
     struct stack *next; /* in the free list */
     char *low;          /* lowest usable byte */
     char *top;          /* coloured, 16-aligned: the stack grows down from here */
     uint32_t note;      /* the name valgrind has for it */
-    uint8_t class;
-    uint8_t guard; /* enum cress_guard */
+    uint8_t size_class;
+    uint8_t guard; /* enum stack_guard */
     uint16_t unused;
 };
 
-#define STACK_CLASSES 16                    /* pitches 64 KiB to 2 GiB, usable up to 1 GiB */
+#define STACK_CLASSES 16 /* pitches 64 KiB to 2 GiB, usable up to 1 GiB */
 #define STACK_MAX_USABLE ((size_t)1 << 30)
 
 /* The stacks of one class. */
 struct stack_shelf {
     struct stack *free;
     uint32_t n_free;
-    uint32_t low_water; /* the least n_free since the last stack_age() */
-    uint32_t n_empty;   /* as of then: how many at the end of the list own no pages */
+    uint32_t low_water;       /* the least n_free since the last stack_age() */
+    uint32_t n_empty;         /* as of then: how many at the end of the list own no pages */
     struct stack_slab *fresh; /* the one with stacks that were never handed out, or NULL */
     size_t slab_size;         /* of the next one */
 };
@@ -73,17 +85,17 @@ void stack_pool_done(struct stack_pool *pool);
 int stack_class(size_t usable);
 
 /* Take a stack of a class from a new or growing slab. NULL: no memory. */
-struct stack *cress__stack_fresh(struct stack_pool *pool, int class);
+struct stack *cress__stack_fresh(struct stack_pool *pool, int size_class);
 
 /* Check the canary; reports and aborts when it is damaged. */
 void cress__stack_check(const struct stack *s);
 
-static inline struct stack *stack_get_class(struct stack_pool *pool, int class)
+static inline struct stack *stack_get_class(struct stack_pool *pool, int size_class)
 {
-    struct stack_shelf *shelf = &pool->shelf[class];
+    struct stack_shelf *shelf = &pool->shelf[size_class];
     struct stack *s = shelf->free;
     if (unlikely(s == NULL))
-        return cress__stack_fresh(pool, class);
+        return cress__stack_fresh(pool, size_class);
     shelf->free = s->next;
     if (--shelf->n_free < shelf->low_water)
         shelf->low_water = shelf->n_free;
@@ -99,8 +111,8 @@ static inline struct stack *stack_get_class(struct stack_pool *pool, int class)
  */
 static inline struct stack *stack_get(struct stack_pool *pool, size_t usable)
 {
-    int class = likely(usable == 0) ? 0 : stack_class(usable);
-    return likely(class >= 0) ? stack_get_class(pool, class) : NULL;
+    int size_class = likely(usable == 0) ? 0 : stack_class(usable);
+    return likely(size_class >= 0) ? stack_get_class(pool, size_class) : NULL;
 }
 
 /* Put a stack back into the pool it came from; it is the next to be handed out. May be called while
@@ -108,8 +120,8 @@ static inline struct stack *stack_get(struct stack_pool *pool, size_t usable)
  */
 static inline void stack_put(struct stack_pool *pool, struct stack *s)
 {
-    struct stack_shelf *shelf = &pool->shelf[s->class];
-    if (unlikely(s->guard == CRESS_GUARD_CANARY))
+    struct stack_shelf *shelf = &pool->shelf[s->size_class];
+    if (unlikely(s->guard == STACK_CANARY))
         cress__stack_check(s);
     s->next = shelf->free;
     shelf->free = s;
@@ -119,12 +131,13 @@ static inline void stack_put(struct stack_pool *pool, struct stack *s)
 /* Whether s is what stack_get(usable) would give: then its next owner may take it over as it is. */
 static inline bool stack_fits(const struct stack *s, size_t usable)
 {
-    return s->class == (likely(usable == 0) ? 0 : stack_class(usable));
+    return s->size_class == (likely(usable == 0) ? 0 : stack_class(usable));
 }
 
-static inline enum cress_guard stack_guard(const struct stack *s)
+/* How it is guarded: an enum stack_guard. */
+static inline int stack_guard(const struct stack *s)
 {
-    return (enum cress_guard)s->guard;
+    return s->guard;
 }
 
 /* Bytes of guard below each stack. */
@@ -153,7 +166,7 @@ size_t stack_peak(const struct stack *s);
 
 #ifdef CRESS_TESTING
 /* The best guard that may be used, and how many mappings guards may cost (0: as the system says). */
-extern enum cress_guard cress__stack_best_guard;
+extern enum stack_guard cress__stack_best_guard;
 extern size_t cress__stack_map_limit;
 #endif
 
