@@ -10,6 +10,7 @@
 #ifndef CRESS_BASE_SYS_H
 #define CRESS_BASE_SYS_H
 
+#include "base/compiler.h"
 #include "base/fault.h"
 #include "base/syscall.h"
 
@@ -229,6 +230,9 @@ static inline int sys_mprotect(void *p, size_t size, int protection)
 
 static inline int sys_munmap(void *p, size_t size)
 {
+#ifdef CRESS_TSAN
+    return munmap(p, size); /* ThreadSanitizer has to forget what it knew of the range */
+#endif
     return (int)syscall3(SYS_munmap, (long)p, (long)size, 0);
 }
 
@@ -249,6 +253,13 @@ static inline int sys_pipe2(int fds[2], int flags)
     if (fault("pipe2"))
         return -EMFILE;
     return (int)syscall3(SYS_pipe2, (long)fds, flags, 0);
+}
+
+static inline int sys_open(const char *path, int flags)
+{
+    if (fault("open"))
+        return -EMFILE;
+    return (int)syscall4(SYS_openat, AT_FDCWD, (long)path, flags, 0);
 }
 
 static inline int sys_unlink(const char *path)
@@ -277,8 +288,40 @@ static inline void *sys_mmap(size_t size, int protection, int flags)
 {
     if (fault("mmap"))
         return NULL;
-    long p = syscall6(SYS_mmap, 0, (long)size, protection, flags | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+#ifdef CRESS_TSAN
+    int error = errno;
+    void *m = mmap(NULL, size, protection, flags | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    errno = error;
+    return m == MAP_FAILED ? NULL : m;
+#endif
+    long p =
+        syscall6(SYS_mmap, 0, (long)size, protection, flags | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     return p < 0 && p > -4096 ? NULL : (void *)p;
+}
+
+/* Through libc, which knows how a handler returns, and where sanitizers look on. */
+static inline int sys_sigaction(int signal, const struct sigaction *action, struct sigaction *old)
+{
+    if (fault("sigaction"))
+        return -EINVAL;
+    int error = errno;
+    int r = sigaction(signal, action, old) == 0 ? 0 : -errno;
+    errno = error;
+    return r;
+}
+
+static inline int sys_sigaltstack(const stack_t *stack, stack_t *old)
+{
+    if (fault("sigaltstack"))
+        return -ENOMEM;
+    return (int)syscall3(SYS_sigaltstack, (long)stack, (long)old, 0);
+}
+
+/* Send a signal to this thread; pending if it is blocked. Async-signal-safe. */
+static inline int sys_raise(int signal)
+{
+    long process = syscall3(SYS_getpid, 0, 0, 0);
+    return (int)syscall3(SYS_tgkill, process, syscall3(SYS_gettid, 0, 0, 0), signal);
 }
 
 /* epoll_pwait2(2): exact to the nanosecond, Linux 5.11. Times out with 0. */
