@@ -77,9 +77,9 @@ def why_not(tree, layer, bracket, name):
         if owner is None:
             return f"{name} has no layer in tests/structure/layers.py"
         return None if owner in visible(layer) else f"{layer} must not see {owner}"
-    folder = name.split("/")[0] if "/" in name else None
     if bracket == "<":
-        return f'write it as "{name}"' if folder in BELOW else None
+        return f'write it as "{name}"' if (tree / "src" / name).is_file() else None
+    folder = name.split("/")[0] if "/" in name else None
     if layer is None:
         return "an example sees public headers only"
     if folder is None or not (tree / "src" / name).is_file():
