@@ -24,6 +24,7 @@ static void *serve(void *arg, void *value)
             continue;
         }
         h->budget--;
+        h->steps--; /* a callback is no switch */
         h->callbacks++;
         t->no_switch = true;
         loop_run_callback(&h->loop);
@@ -123,6 +124,8 @@ static noinline void hub_idle(struct cress_hub *h, cress_coro *self)
 
 noinline cress_coro *hub_pick(struct cress_hub *h, cress_coro *self)
 {
+    /* Here the choice is counted when it is made; hub_next() has counted a coroutine already. */
+    h->steps -= h->loop.ready.head.next->fn == NULL;
     for (;;) {
         struct runnode *node = h->loop.ready.head.next;
         if (node == &h->loop.ready.head) {
@@ -130,8 +133,10 @@ noinline cress_coro *hub_pick(struct cress_hub *h, cress_coro *self)
         } else if (h->budget <= 0) {
             hub_tick(h);
         } else if (node->fn != NULL) {
+            h->steps++;
             return h->service; /* (3) */
         } else {
+            h->steps++;
             runq_remove(node);
             return container_of(node, cress_coro, node);
         }

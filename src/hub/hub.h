@@ -46,7 +46,7 @@ struct cress_hub {
 
     cress_time last_tick, last_look, last_age;
     uint64_t next_id;
-    uint64_t steps; /* of the line, up to the last tick */
+    uint64_t steps; /* of the line, up to the last tick, less those that were no switch */
     uint64_t spawns, callbacks;
 
     size_t abandoned; /* by its end so far */

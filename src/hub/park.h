@@ -60,10 +60,12 @@ static inline void hub_switch(struct cress_hub *h, cress_coro *self)
     cress_coro *next = hub_next(h, self);
     if (unlikely(next->state == CORO_NEW))
         next = hub_start(h, next, self);
-    if (likely(next != self))
+    if (likely(next != self)) {
         coro_jump(h->thread, self, next, NULL);
-    else
+    } else {
+        h->steps--; /* its own wake-up came: no switch */
         self->state = CORO_RUNNING;
+    }
 }
 
 /* Wait until woken. Returns the reason. */
