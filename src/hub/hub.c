@@ -111,6 +111,12 @@ static void nothing_left(struct cress_hub *h, cress_coro *self)
 static noinline void hub_idle(struct cress_hub *h, cress_coro *self)
 {
     struct cress_loop *loop = &h->loop;
+    if (unlikely(!list_empty(&h->idlers))) {
+        look(h, 0);
+        if (runq_empty(&loop->ready))
+            hub_wake(h, container_of(list_pop(&h->idlers), struct idler, node)->co, 0);
+        return;
+    }
     cress_time timeout = loop_next(loop);
     if (timeout == 0 && !runq_empty(&loop->ready))
         return;
@@ -327,6 +333,7 @@ noinline int cress__hub_make(struct cress_hub **out)
     h->loop.report = loop_report;
     h->thread = t;
     h->quantum = h->budget = QUANTUM_MAX;
+    list_init(&h->idlers);
     h->next_id = atomic_fetch_add(&hubs_made, 1) << HUB_ID_SHIFT;
     h->last_tick = h->last_look = h->last_age = h->loop.timers.now;
     t->blocks.size = sizeof(struct greenlet_block);

@@ -49,7 +49,8 @@ struct cress_hub {
     uint64_t steps; /* of the line, up to the last tick, less those that were no switch */
     uint64_t spawns, callbacks;
 
-    size_t abandoned; /* by its end so far */
+    struct list idlers; /* who waits until nothing else is ready */
+    size_t abandoned;   /* by its end so far */
     struct callback service_first;
     uint64_t *slots; /* a bit for each slot in use, see slot.c */
     size_t n_slots;  /* words of it */

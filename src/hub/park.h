@@ -35,6 +35,12 @@ struct wait_info {
     const cress_greenlet *target; /* its name is printed behind, if not NULL */
 };
 
+/* One that waits in cress_idle(): a local variable of it. */
+struct idler {
+    struct list node; /* in hub.idlers */
+    cress_coro *co;
+};
+
 _Static_assert(sizeof(struct timer) <= CORO_HUB_WORDS * sizeof(uintptr_t), "CORO_HUB_WORDS");
 
 static inline struct timer *park_timer(cress_coro *co)

@@ -26,19 +26,20 @@ int cress_sleep(cress_time d)
     return error == -ETIMEDOUT ? 0 : error;
 }
 
-/* Yield until the line was empty but for us and the loop had nothing either. */
+/* Waits in a line of its own, which hub_idle() looks at when the other one is empty: were it to
+ * yield instead, two that are idle would keep each other busy for ever. */
 int cress_idle(void)
 {
     struct cress_hub *h;
     int error = hub_enter(&h);
     if (error < 0)
         return error;
-    do {
-        hub_yield(h, h->thread->current);
-        if (runq_empty(&h->loop.ready))
-            loop_look(&h->loop, 0);
-    } while (!runq_empty(&h->loop.ready));
-    return 0;
+    static const struct wait_info info = { .what = "idle" };
+    struct idler idler = { .co = h->thread->current };
+    list_push(&h->idlers, &idler.node);
+    error = hub_park(h, idler.co, &info);
+    list_remove(&idler.node);
+    return error;
 }
 
 static bool finished(const struct cress_hub *h)
