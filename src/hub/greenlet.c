@@ -32,8 +32,8 @@ void greenlet_finish(struct cress_hub *h, struct cress_greenlet *g, cress_outcom
     if (outcome == CRESS_FAILED)
         hub_report(h, g, "greenlet failed", error);
     /* cress_run() waits for the last one that counts, even if daemons never stop. */
-    if (unlikely(h->in_run && h->alive == 0 && !loop_alive(&h->loop)))
-        hub_wake(h, &h->thread->native, 0);
+    if (unlikely(h->in_run && !hub_counts(h)))
+        hub_wake(h, &h->thread->native, RUN_AGAIN);
 }
 
 /* The exit function of every greenlet: the end, and who comes next. */

@@ -28,6 +28,7 @@
 #include <cress/hub.h>
 
 enum {
+    RUN_AGAIN = 1, /* wakes main in cress_run(): see whether anything is left */
     QUANTUM_MAX = 128,
     TICK_NS = 100 * 1000, /* how often the clock is read while busy */
     LOOK_NS = 500 * 1000, /* how often the poller is looked at while busy */
@@ -69,6 +70,12 @@ static inline struct cress_hub *hub_current(void)
 {
     struct thread *t = cress__thread;
     return likely(t != NULL) ? t->hub : NULL;
+}
+
+/* Whether something is left that cress_run() waits for: daemons do not count. */
+static inline bool hub_counts(const struct cress_hub *h)
+{
+    return h->alive > 0 || loop_alive(&h->loop);
 }
 
 static inline int hub_get(struct cress_hub **out)

@@ -42,9 +42,19 @@ int cress_idle(void)
     return error;
 }
 
+/* Whether a callback is to run. Asked when only daemons can stand in the line beside it. */
+static bool callback_waits(const struct cress_hub *h)
+{
+    const struct runnode *head = &h->loop.ready.head;
+    for (const struct runnode *n = head->next; n != head; n = n->next)
+        if (n->fn != NULL)
+            return true;
+    return atomic_load(&h->loop.posted) != NULL;
+}
+
 static bool finished(const struct cress_hub *h)
 {
-    return h->alive == 0 && !loop_alive(&h->loop) && runq_empty(&h->loop.ready);
+    return !hub_counts(h) && !callback_waits(h);
 }
 
 int cress_run(cress_time timeout)
@@ -65,12 +75,25 @@ int cress_run(cress_time timeout)
         hub_yield(h, self);
         return finished(h) ? 0 : -ETIMEDOUT;
     }
-    /* Its own timer keeps nothing going: it does not count. */
-    uint8_t was = self->flags & CORO_DAEMON;
-    self->flags |= CORO_DAEMON;
-    h->in_run = true;
-    error = hub_park_until(h, self, &info, timeout);
-    h->in_run = false;
-    self->flags = (uint8_t)((self->flags & ~CORO_DAEMON) | was);
-    return error < 0 ? error : h->alive < INT32_MAX ? (int)h->alive : INT32_MAX;
+    cress_time deadline = cress_deadline(timeout), left = timeout;
+    int why = RUN_AGAIN;
+    while (why == RUN_AGAIN) {
+        if (hub_counts(h)) {
+            /* Its own timer keeps nothing going: it does not count. */
+            uint8_t was = self->flags & CORO_DAEMON;
+            self->flags |= CORO_DAEMON;
+            h->in_run = true;
+            why = hub_park_until(h, self, &info, left);
+            h->in_run = false;
+            self->flags = (uint8_t)((self->flags & ~CORO_DAEMON) | was);
+        } else {
+            hub_yield(h, self); /* callbacks only: they may bring more */
+        }
+        /* What was left may have been followed by more, before it was our turn. */
+        if (why == RUN_AGAIN && finished(h))
+            why = 0;
+        else if (why == RUN_AGAIN && (left = cress_left(deadline)) == 0)
+            why = -ETIMEDOUT;
+    }
+    return why < 0 ? why : h->alive < INT32_MAX ? (int)h->alive : INT32_MAX;
 }
