@@ -17,6 +17,16 @@ static void *body(void *arg, void *value)
     return g->fn(g->value);
 }
 
+void greenlet_discard(struct cress_hub *h, struct cress_greenlet *g)
+{
+    if (g->extra == NULL || g->extra->on_discard == NULL)
+        return;
+    bool was = h->thread->no_switch;
+    h->thread->no_switch = true;
+    g->extra->on_discard(g->value);
+    h->thread->no_switch = was;
+}
+
 void greenlet_finish(struct cress_hub *h, struct cress_greenlet *g, cress_outcome_kind outcome,
                      void *value, int error)
 {
@@ -46,7 +56,12 @@ static cress_coro *greenlet_end(cress_coro *self, void **value, int *error)
     greenlet_finish(h, g, *error == 0 ? CRESS_RETURNED : CRESS_FAILED, *value, *error);
     *value = NULL;
     *error = 0;
-    return hub_next(h, self);
+    cress_coro *next = hub_next(h, self);
+    /* One that cannot go on here needs a stack of its own, and may not get it. */
+    if (unlikely(next->state == CORO_NEW &&
+                 (self->stack == NULL || !stack_fits(self->stack, next->stack_size))))
+        next = hub_start(h, next, self);
+    return next;
 }
 
 struct cress_greenlet *greenlet_new(struct cress_hub *h, cress_fn fn, void *arg)

@@ -157,6 +157,7 @@ noinline cress_coro *hub_start(struct cress_hub *h, cress_coro *next, cress_coro
     while (next->state == CORO_NEW && coro_start(h->thread, next) < 0) {
         struct cress_greenlet *g = next->owner;
         next->state = CORO_ENDED;
+        greenlet_discard(h, g);
         greenlet_finish(h, g, CRESS_FAILED, NULL, -ENOMEM);
         greenlet_release(g);
         next = hub_next(h, self);
@@ -178,7 +179,7 @@ static void loop_report(struct cress_loop *loop, cress_watch *watch, const char 
 
 static cress_coro *successor(struct cress_hub *h)
 {
-    return hub_next(h, NULL);
+    return hub_start(h, hub_next(h, NULL), NULL);
 }
 
 static void dispose(cress_coro *co)
@@ -206,8 +207,7 @@ static void drop_greenlet(void *block, void *arg)
     if (runnode_queued(&b->co.node))
         runq_remove(&b->co.node);
     if (b->co.state == CORO_NEW) {
-        if (g->extra != NULL && g->extra->on_discard != NULL)
-            g->extra->on_discard(g->value);
+        greenlet_discard(h, g);
     } else {
         h->abandoned++;
         hub_report(h, g, "abandoned, since its hub ends", -ECANCELED);
