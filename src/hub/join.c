@@ -23,15 +23,15 @@ int cress_join(cress_greenlet *g, cress_time timeout)
         return -EXDEV;
     if (g->outcome != CRESS_ALIVE)
         return 0;
+    if (unlikely(cress_current() == g))
+        return -EDEADLK;
+    if (timeout == 0)
+        return -EAGAIN; /* does not wait, so it is allowed in a callback too */
     struct cress_hub *h;
     int error = hub_enter(&h);
     if (unlikely(error < 0))
         return error;
     cress_coro *self = h->thread->current;
-    if (unlikely(self->owner == g))
-        return -EDEADLK;
-    if (timeout == 0)
-        return -EAGAIN;
     struct joiner joiner = { .link.fire = wake_joiner, .hub = h, .co = self };
     struct wait_info info = { .what = "joining", .target = g };
     list_push(&g->links, &joiner.link.node);
