@@ -51,11 +51,11 @@ int fd_wait_until(struct fd_call *c, int events, cress_time timeout)
     if (unlikely(error < 0))
         return error;
 
-    uint8_t busy =
-        (uint8_t)((events & CRESS_IN ? FD_READING : 0) | (events & CRESS_OUT ? FD_WRITING : 0));
+    int as = events != 0 ? events : c->events;
+    uint8_t busy = (uint8_t)((as & CRESS_IN ? FD_READING : 0) | (as & CRESS_OUT ? FD_WRITING : 0));
     bool counts = !(self->flags & CORO_DAEMON);
     uint32_t generation = entry->generation;
-    struct wait_info info = { .what = events & CRESS_IN ? "reading fd" : "writing fd",
+    struct wait_info info = { .what = as & CRESS_IN ? "reading fd" : "writing fd",
                               .number = c->fd,
                               .numbered = true };
     entry->flags |= busy;
@@ -70,14 +70,17 @@ int fd_wait_until(struct fd_call *c, int events, cress_time timeout)
     return error < 0 ? error : parked.events;
 }
 
+cress_time fd_timeout(const struct fd_call *c)
+{
+    if (likely(c->entry == NULL || c->entry->timeouts == NULL))
+        return CRESS_FOREVER;
+    const struct fd_timeouts *t = c->entry->timeouts;
+    return c->events == CRESS_IN ? t->read : t->write;
+}
+
 int fd_wait(struct fd_call *c)
 {
-    cress_time timeout = CRESS_FOREVER;
-    if (unlikely(c->entry != NULL && c->entry->timeouts != NULL)) {
-        const struct fd_timeouts *t = c->entry->timeouts;
-        timeout = c->events == CRESS_IN ? t->read : t->write;
-    }
-    return fd_wait_until(c, c->events, timeout);
+    return fd_wait_until(c, c->events, fd_timeout(c));
 }
 
 noinline void fd_breathe(struct cress_hub *h)

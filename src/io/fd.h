@@ -44,10 +44,13 @@ static inline int fd_begin(struct fd_call *c, int fd, int events)
     return 0;
 }
 
+/* How long a wait of this call may last: what cress_fd_set_timeout() said. */
+cress_time fd_timeout(const struct fd_call *c);
+
 /* Wait until the descriptor is ready. > 0, the events; or why not: -ETIMEDOUT, -EAGAIN, -EBADF, ... */
 int fd_wait(struct fd_call *c);
 
-/* The same with a timeout of the caller's, for events of the caller's. */
+/* The same with a timeout of the caller's, for events of the caller's; 0: for its being closed. */
 int fd_wait_until(struct fd_call *c, int events, cress_time timeout);
 
 /* A call succeeded without waiting: after many in a row others get a turn. */
