@@ -171,5 +171,7 @@ int cress_wait_fd(int fd, int events, cress_time timeout)
         if (n == 0)
             break;
     }
-    return fd_wait_until(&c, events, timeout);
+    error = fd_wait_until(&c, events, timeout);
+    /* A descriptor of ours is registered for everything. */
+    return error < 0 ? error : error & (events | CRESS_ERR | CRESS_HUP);
 }
