@@ -214,6 +214,13 @@ static inline int sys_eventfd2(unsigned value, int flags)
     return (int)syscall3(SYS_eventfd2, (long)value, flags, 0);
 }
 
+static inline int sys_stat(const char *path, struct stat *out)
+{
+    if (fault("stat"))
+        return -ENOMEM;
+    return (int)syscall4(SYS_newfstatat, AT_FDCWD, (long)path, (long)out, 0);
+}
+
 static inline int sys_madvise(void *p, size_t size, int advice)
 {
     if (fault("madvise"))
