@@ -83,7 +83,7 @@ int fd_wait(struct fd_call *c)
 noinline void fd_breathe(struct cress_hub *h)
 {
     h->io_run = 0;
-    if (!cress__in_callback && !h->thread->no_switch)
+    if (!cress__closed)
         hub_yield(h, h->thread->current);
 }
 
