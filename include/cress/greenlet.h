@@ -66,7 +66,7 @@ typedef struct cress_spawn_options {
 } cress_spawn_options;
 
 /** The start of every cress_spawn_options. */
-#define CRESS_SPAWN_OPTIONS_INIT { .size = sizeof(cress_spawn_options) }
+#define CRESS_SPAWN_OPTIONS_INIT CRESS__SIZED(cress_spawn_options)
 
 /** Spawn with options. out = NULL: no reference is wanted (as cress_go()).
  *
@@ -114,7 +114,7 @@ typedef struct cress_join_options {
 } cress_join_options;
 
 /** The start of every cress_join_options. */
-#define CRESS_JOIN_OPTIONS_INIT { .size = sizeof(cress_join_options) }
+#define CRESS_JOIN_OPTIONS_INIT CRESS__SIZED(cress_join_options)
 
 /** Wait until all of n greenlets have ended, or as many as the options say. Duplicates and NULLs
  * are fine. With raise_error, the result is the error of the one that failed first in time.
@@ -188,8 +188,9 @@ CRESS_API int cress_error(const cress_greenlet *g);
 
 /** A number that no other greenlet of the process ever has. Any thread. */
 CRESS_API uint64_t cress_id(const cress_greenlet *g);
-/** A small number that no other live greenlet of its hub has; reused, lowest first. Any thread. */
-CRESS_API uint32_t cress_slot(const cress_greenlet *g);
+/** A small number that no other greenlet of its hub has; given when first asked for, reused when the
+ * greenlet is freed, lowest first. UINT32_MAX: no memory. */
+CRESS_API uint32_t cress_slot(cress_greenlet *g);
 /** Its name; "" when it has none, "main" for the main greenlet. Valid until it is set again. */
 CRESS_API const char *cress_name(const cress_greenlet *g);
 /** Set the name, of which 31 bytes are kept. @return 0; -EINVAL; -ENOMEM; -EXDEV */

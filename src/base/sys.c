@@ -44,3 +44,56 @@ int cress__sys_epoll_wait(int epoll, struct epoll_event *events, int n, cress_ti
     return (int)syscall6(SYS_epoll_pwait, epoll, (long)events, n, ms > INT32_MAX ? INT32_MAX : ms,
                          0, 8);
 }
+
+static atomic_int nowait; /* 0 not asked, 1 there, 2 switched off */
+
+bool cress__sys_nowait(void)
+{
+    int known = atomic_load_explicit(&nowait, memory_order_relaxed);
+    if (known == 0)
+        atomic_store(&nowait, known = cress__sys_disabled("nowait") ? 2 : 1);
+    return known == 1;
+}
+
+/* --- SIGPIPE --------------------------------------------------------------------------------- */
+
+#ifndef RWF_NOSIGNAL
+#define RWF_NOSIGNAL 0x100 /* Linux 6.18 */
+#endif
+
+static atomic_bool nosignal_missing;
+
+enum { SIGNAL_SET = 8 }; /* the kernel's size of a set */
+
+/* As libraries did before there was a flag: keep the signal away, and if the write raised it take it
+ * out again, unless one was pending already. */
+static ssize_t write_masked(int fd, const struct iovec *iov, int count, int flags)
+{
+    uint64_t pipe = (uint64_t)1 << (SIGPIPE - 1), old = 0, pending = 0;
+    syscall4(SYS_rt_sigprocmask, SIG_BLOCK, (long)&pipe, (long)&old, SIGNAL_SET);
+    if (old & pipe)
+        syscall3(SYS_rt_sigpending, (long)&pending, SIGNAL_SET, 0);
+    ssize_t r = flags != 0 ? sys_pwritev2(fd, iov, count, flags) : sys_writev(fd, iov, count);
+    if (r == -EPIPE && !(pending & pipe)) {
+        struct timespec now = { 0 };
+        syscall4(SYS_rt_sigtimedwait, (long)&pipe, 0, (long)&now, SIGNAL_SET);
+    }
+    if (!(old & pipe))
+        syscall4(SYS_rt_sigprocmask, SIG_SETMASK, (long)&old, 0, SIGNAL_SET);
+    return r;
+}
+
+ssize_t cress__sys_writev_quietly(int fd, const struct iovec *iov, int count, int flags)
+{
+    if (!atomic_load_explicit(&nosignal_missing, memory_order_relaxed)) {
+        ssize_t r = sys_pwritev2(fd, iov, count, flags | RWF_NOSIGNAL);
+        if (r != -EOPNOTSUPP && r != -EINVAL && r != -ENOSYS)
+            return r;
+        /* Either the kernel does not know the flag, or the file not the others. */
+        r = write_masked(fd, iov, count, flags);
+        if (r >= 0)
+            atomic_store(&nosignal_missing, true);
+        return r;
+    }
+    return write_masked(fd, iov, count, flags);
+}

@@ -276,6 +276,13 @@ static inline int sys_fchmodat(const char *path, unsigned mode)
     return (int)syscall3(SYS_fchmodat, AT_FDCWD, (long)path, (long)mode);
 }
 
+/* Adds to an eventfd, from any thread. Cannot fail: a lost wake-up is no error that anybody could
+ * handle, and the counter does not overflow in a life. */
+static inline void sys_eventfd_add(int fd, uint64_t n)
+{
+    syscall3(SYS_write, fd, (long)&n, sizeof n);
+}
+
 /* mmap(2), anonymous and private; NULL when refused. */
 static inline void *sys_mmap(size_t size, int protection, int flags)
 {
@@ -327,6 +334,12 @@ static inline cress_time sys_now(void)
     clock_gettime(CLOCK_MONOTONIC, &t); /* the vdso: no system call, cannot fail */
     return (cress_time)t.tv_sec * 1000000000 + t.tv_nsec;
 }
+
+/* Whether reads and writes know RWF_NOWAIT: Linux 4.14, unless switched off. */
+bool cress__sys_nowait(void);
+
+/* writev(2) with the flags of pwritev2(2), without SIGPIPE. */
+ssize_t cress__sys_writev_quietly(int fd, const struct iovec *iov, int count, int flags);
 
 /* Whether CRESS_DISABLE names a feature. */
 bool cress__sys_disabled(const char *feature);

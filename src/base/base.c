@@ -1,0 +1,38 @@
+/* base - what <cress/base.h> promises: version, time, names of errors. */
+#include "base/sys.h"
+
+#include <cress/base.h>
+
+#include <string.h>
+
+int cress_version(void)
+{
+    return CRESS_VERSION;
+}
+
+cress_time cress_now(void)
+{
+    return sys_now();
+}
+
+cress_time cress_deadline(cress_time timeout)
+{
+    cress_time deadline;
+    if (timeout == CRESS_FOREVER || __builtin_add_overflow(sys_now(), timeout, &deadline))
+        return CRESS_FOREVER;
+    return deadline;
+}
+
+cress_time cress_left(cress_time deadline)
+{
+    if (deadline == CRESS_FOREVER)
+        return CRESS_FOREVER;
+    cress_time left = deadline - sys_now();
+    return left > 0 ? left : 0;
+}
+
+const char *cress_error_name(int error)
+{
+    const char *name = strerrorname_np(error < 0 ? -error : error);
+    return name != NULL ? name : "?";
+}

@@ -1,0 +1,405 @@
+/* coro - life of a coroutine: birth, switch, throw, end. See coro.h for the states. */
+#include "coro/coro.h"
+
+#include "base/alloc.h"
+#include "coro/jump.h"
+#include "coro/thread.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum {
+    /* Where the user area begins: behind the coroutine, aligned to 16. */
+    USER_OFFSET = (sizeof(cress_coro) + 15) / 16 * 16,
+    MAX_STACK = 1 << 30,
+    MAX_USER = 1 << 20,
+};
+
+/* --- birth ----------------------------------------------------------------------------------- */
+
+void coro_init(cress_coro *co, struct thread *t, cress_coro_fn fn, void *arg)
+{
+    *co = (cress_coro){ .thread = t, .state = CORO_NEW, .fn = fn, .arg = arg, .refs = 1 };
+}
+
+int cress_coro_new(const cress_coro_options *options, cress_coro_fn fn, void *arg, cress_coro **out)
+{
+    cress_coro_options o = CRESS_CORO_OPTIONS_INIT;
+    if (options != NULL) {
+        if (options->size == 0)
+            return -EINVAL;
+        memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
+    }
+    if (fn == NULL || out == NULL || o.stack_size > MAX_STACK || o.user_size > MAX_USER ||
+        (o.top_size > 0 && o.top_size > o.stack_size / 2))
+        return -EINVAL;
+    struct thread *t = thread_self();
+    if (t == NULL)
+        return -ENOMEM;
+    cress_coro *parent = o.parent != NULL ? o.parent : t->current;
+    if (parent->thread != t)
+        return -EXDEV;
+
+    cress_coro *co = cress__calloc(1, USER_OFFSET + o.user_size);
+    if (co == NULL)
+        return -ENOMEM;
+    coro_init(co, t, fn, arg);
+    cress__thread_ref(t);
+    co->on_exit = o.on_exit;
+    co->stack_size = o.stack_size;
+    co->top_size = (uint32_t)((o.top_size + 15) & ~(size_t)15);
+    co->user_size = (uint32_t)o.user_size;
+    co->parent = parent;
+    parent->refs++;
+    *out = co;
+    return 0;
+}
+
+/* --- death ----------------------------------------------------------------------------------- */
+
+/* The parent to go on with instead of co: ended ones are passed over. */
+static cress_coro *living_parent(const cress_coro *co)
+{
+    cress_coro *p = co->parent;
+    while (p != NULL && p->state == CORO_ENDED)
+        p = p->parent;
+    return p != NULL ? p : &co->thread->native;
+}
+
+void coro_release(cress_coro *co)
+{
+    /* Up the chain of parents, as far as it was held by this. */
+    while (co != NULL && --co->refs == 0) {
+        cress_coro *parent = co->parent;
+        struct thread *t = co->thread;
+        if (co->in_block) {
+            t->free_block(co);
+        } else {
+            cress__free(co);
+            cress__thread_unref(t);
+        }
+        co = parent;
+    }
+}
+
+void coro_drop_stack(cress_coro *co)
+{
+    if (co->stack == NULL)
+        return;
+    ctx_forget(&co->ctx);
+    /* With its thread the stacks have gone. */
+    if (!atomic_load(&co->thread->dead))
+        stack_put(&co->thread->stacks, co->stack);
+    co->stack = NULL;
+}
+
+/* Whether the caller may end co: its thread, or anybody once that has ended. */
+static int check_owner(const cress_coro *co)
+{
+    if (co->thread != cress__thread && !atomic_load(&co->thread->dead))
+        return -EXDEV;
+    if (co->state == CORO_RUNNING || co->state == CORO_PARKED || co->owner != NULL ||
+        co == &co->thread->native)
+        return -EBUSY;
+    return 0;
+}
+
+int cress_coro_abandon(cress_coro *co)
+{
+    if (co == NULL)
+        return -EINVAL;
+    int error = check_owner(co);
+    if (error < 0)
+        return error;
+    coro_drop_stack(co);
+    co->state = CORO_ENDED;
+    return 0;
+}
+
+int cress_coro_free(cress_coro *co)
+{
+    if (co == NULL)
+        return 0;
+    int error = cress_coro_abandon(co);
+    if (error == 0)
+        coro_release(co);
+    return error;
+}
+
+/* Whether it can be switched to by hand. A greenlet that has not started is the hub's to start. */
+static bool switchable(const cress_coro *co)
+{
+    return co->state == CORO_SUSPENDED || (co->state == CORO_NEW && co->owner == NULL);
+}
+
+/* --- the end of one that runs ---------------------------------------------------------------- */
+
+/* Who goes on after co, and with what. */
+static cress_coro *successor_of(struct thread *t, cress_coro *co, void **value, int *error)
+{
+    cress_coro *next = NULL;
+    if (co->on_exit != NULL) {
+        t->no_switch = true;
+        next = co->on_exit(co, value, error);
+        t->no_switch = false;
+        if (co->owner != NULL)
+            return next; /* the hub's choice needs no second look */
+    }
+    if (next == NULL)
+        next = living_parent(co);
+    /* One that waits in the hub cannot be given anything: then the hub says who runs. */
+    if (!switchable(next)) {
+        *value = NULL;
+        *error = 0;
+        next = t->hub_successor(t->hub);
+    }
+    return next;
+}
+
+/* A new coroutine that is thrown at ends without having run; so do the ones after it that are new
+ * too. Gives the first that can really go on. */
+static cress_coro *pass_error_on(struct thread *t, cress_coro *next, void **value, int *error)
+{
+    while (*error != 0 && next->state == CORO_NEW) {
+        next->state = CORO_ENDED;
+        next = successor_of(t, next, value, error);
+    }
+    return next;
+}
+
+/* Where no stack can be had for one, the next in its line is told instead. */
+static cress_coro *startable(struct thread *t, cress_coro *next, void **value, int *error)
+{
+    while (next->state == CORO_NEW && coro_start(t, next) < 0) {
+        *error = -ENOMEM;
+        next = pass_error_on(t, next, value, error);
+    }
+    return next;
+}
+
+/* The switch that has no way back. co may be gone afterwards and its stack is in the pool before
+ * the last step on it is done, so what the step needs is copied to this frame. */
+static _Noreturn void jump_last(struct thread *t, cress_coro *co, cress_coro *next, void *value)
+{
+    struct ctx left = co->ctx;
+    struct stack *stack = co->stack;
+    co->stack = NULL;
+    stack_put(&t->stacks, stack);
+    if (co->owner != NULL)
+        t->hub_dispose(co);
+    ctx_switch_last(&left, &next->ctx, value);
+}
+
+/* End co, which runs. Either returns the coroutine that takes its stack over, with its first value,
+ * or leaves for good. `deep`: frames that never return stand between here and coro_main(), so
+ * that nobody can take the stack over. */
+static cress_coro *coro_finish(struct thread *t, cress_coro *co, void **value, int error, bool deep)
+{
+    cress_coro *next = successor_of(t, co, value, &error);
+    if (unlikely(error != 0))
+        next = pass_error_on(t, next, value, &error);
+    bool take_over = !deep && next->state == CORO_NEW && next->top_size == co->top_size &&
+                     stack_fits(co->stack, next->stack_size);
+    if (!take_over)
+        next = startable(t, next, value, &error);
+
+    co->state = CORO_ENDED;
+    if (unlikely(t->hooks != NULL)) {
+        if (take_over)
+            next->stack = co->stack; /* enter may ask for cress_coro_top() */
+        coro_run_hooks(t, co, next);
+    }
+    if (unlikely(t->eh != NULL))
+        *t->eh = (struct eh_globals){ 0 };
+    t->current = next;
+    next->state = CORO_RUNNING;
+    next->error = error;
+    if (!take_over)
+        jump_last(t, co, next, *value);
+
+    next->stack = co->stack;
+    next->ctx = co->ctx;
+    co->stack = NULL;
+    if (co->owner != NULL)
+        t->hub_dispose(co);
+    return next;
+}
+
+/* The first frame of every stack of ours. One coroutine after another may live on it. */
+static void coro_main(void *value)
+{
+    struct thread *t = cress__thread;
+    cress_coro *co = t->current;
+    for (;;) {
+        value = co->fn(co->arg, value);
+        co = coro_finish(t, co, &value, 0, false);
+    }
+}
+
+_Noreturn void coro_leave(struct thread *t, void *value, int error)
+{
+    coro_finish(t, t->current, &value, error, true);
+    __builtin_unreachable();
+}
+
+int cress_coro_exit(void *value, int error)
+{
+    struct thread *t = cress__thread;
+    if (t == NULL || t->current == &t->native || t->current->owner != NULL || t->no_switch)
+        return -EPERM;
+    coro_leave(t, value, error);
+}
+
+/* --- switching ------------------------------------------------------------------------------- */
+
+int coro_start(struct thread *t, cress_coro *co)
+{
+    struct stack *stack = stack_get(&t->stacks, co->stack_size);
+    if (stack == NULL)
+        return -ENOMEM;
+    co->stack = stack;
+    ctx_make(&co->ctx, stack->low, stack->top - co->top_size, coro_main);
+    co->state = CORO_SUSPENDED;
+    return 0;
+}
+
+void coro_run_hooks(struct thread *t, cress_coro *from, cress_coro *to)
+{
+    bool was = t->no_switch;
+    t->no_switch = true;
+    t->hooks->leave(from, cress_coro_user(from));
+    t->hooks->enter(to, cress_coro_user(to));
+    t->no_switch = was;
+}
+
+/* All that is not the plain case; also says why it cannot be done. */
+static noinline int switch_slowly(cress_coro *to, void *value, int error, void **result)
+{
+    if (to == NULL || error > 0)
+        return -EINVAL;
+    struct thread *t = thread_self();
+    if (t == NULL)
+        return -ENOMEM;
+    if (to->thread != t)
+        return -EXDEV;
+    if (t->no_switch)
+        return -EPERM;
+    cress_coro *self = t->current;
+    if (to->state == CORO_ENDED)
+        return -ESRCH;
+    if (to != self && !switchable(to))
+        return -EBUSY;
+    if (to->state == CORO_NEW && error == 0 && coro_start(t, to) < 0)
+        return -ENOMEM;
+    self->state = CORO_SUSPENDED; /* so that an end below may come back to it */
+    to = pass_error_on(t, to, &value, &error);
+    to = startable(t, to, &value, &error);
+    if (to != self) {
+        to->error = error;
+        value = coro_jump(t, self, to, value);
+        error = self->error;
+        self->error = 0;
+    }
+    self->state = CORO_RUNNING;
+    if (error != 0)
+        return error;
+    if (result != NULL)
+        *result = value;
+    return 0;
+}
+
+int cress_coro_switch(cress_coro *to, void *value, void **result)
+{
+    struct thread *t = cress__thread;
+    if (unlikely(to == NULL || t == NULL || to->state != CORO_SUSPENDED || to->thread != t ||
+                 t->no_switch))
+        return switch_slowly(to, value, 0, result);
+    cress_coro *self = t->current;
+    self->state = CORO_SUSPENDED;
+    value = coro_jump(t, self, to, value);
+    if (unlikely(self->error != 0)) {
+        int error = self->error;
+        self->error = 0;
+        return error;
+    }
+    if (result != NULL)
+        *result = value;
+    return 0;
+}
+
+int cress_coro_throw(cress_coro *to, int error, void **result)
+{
+    return error < 0 ? switch_slowly(to, NULL, error, result) : -EINVAL;
+}
+
+int cress_coro_set_hooks(const cress_switch_hooks *hooks)
+{
+    if (hooks != NULL && (hooks->leave == NULL || hooks->enter == NULL))
+        return -EINVAL;
+    struct thread *t = thread_self();
+    if (t == NULL)
+        return -ENOMEM;
+    t->hooks = hooks;
+    return 0;
+}
+
+/* --- looking --------------------------------------------------------------------------------- */
+
+cress_coro *cress_coro_current(void)
+{
+    struct thread *t = thread_self();
+    return t != NULL ? t->current : NULL;
+}
+
+cress_coro *cress_coro_native(void)
+{
+    struct thread *t = thread_self();
+    return t != NULL ? &t->native : NULL;
+}
+
+cress_coro *cress_coro_parent(const cress_coro *co)
+{
+    return co->parent;
+}
+
+int cress_coro_set_parent(cress_coro *co, cress_coro *parent)
+{
+    if (co == NULL || parent == NULL || co == &co->thread->native)
+        return -EINVAL;
+    if (parent->thread != co->thread)
+        return -EXDEV;
+    for (const cress_coro *p = parent; p != NULL; p = p->parent)
+        if (p == co)
+            return -EINVAL;
+    parent->refs++;
+    cress_coro *old = co->parent;
+    co->parent = parent;
+    coro_release(old);
+    return 0;
+}
+
+cress_coro_state cress_coro_get_state(const cress_coro *co)
+{
+    switch ((enum coro_state)co->state) {
+    case CORO_NEW:
+        return CRESS_CORO_NEW;
+    case CORO_RUNNING:
+        return CRESS_CORO_RUNNING;
+    case CORO_SUSPENDED:
+    case CORO_PARKED:
+        return CRESS_CORO_SUSPENDED;
+    case CORO_ENDED:
+        break;
+    }
+    return CRESS_CORO_ENDED;
+}
+
+void *cress_coro_user(const cress_coro *co)
+{
+    return co->user_size > 0 ? (char *)co + USER_OFFSET : NULL;
+}
+
+void *cress_coro_top(const cress_coro *co)
+{
+    return co->top_size > 0 && co->stack != NULL ? co->stack->top - co->top_size : NULL;
+}

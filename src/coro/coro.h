@@ -1,0 +1,88 @@
+/* coro - the coroutine itself, and the one place where one becomes another.
+ *
+ *     NEW       -> RUNNING    [coro_start, or taking a stack over in coro_main]
+ *     RUNNING   -> SUSPENDED  [cress_coro_switch]    RUNNING -> PARKED   [the hub]
+ *     SUSPENDED -> RUNNING    [cress_coro_switch]    PARKED  -> RUNNING  [the hub]
+ *     RUNNING   -> ENDED      [coro_finish]
+ *     NEW, SUSPENDED -> ENDED [cress_coro_abandon; cress_coro_throw at a new one]
+ *
+ * (1) A stack is bound exactly in RUNNING, SUSPENDED and PARKED. The native coroutine has none of
+ *     ours.
+ * (2) PARKED is the hub's SUSPENDED: nobody else may switch to it.
+ * (3) `refs` counts the owner (the user, or the hub for a greenlet's) and each child's `parent`.
+ *     An ended coroutine stays as a link of the chain of parents until it is dropped.
+ *
+ * The first cache line is what the hub's switch touches.
+ */
+#ifndef CRESS_CORO_CORO_H
+#define CRESS_CORO_CORO_H
+
+#include "base/runq.h"
+#include "ctx/ctx.h"
+
+#include <cress/coro.h>
+
+#include <stdint.h>
+
+struct thread;
+struct stack;
+struct scope;
+struct wait_info;
+
+enum coro_state { CORO_NEW, CORO_SUSPENDED, CORO_PARKED, CORO_RUNNING, CORO_ENDED };
+
+/* Words at the end that the hub fills with its timer. */
+#define CORO_HUB_WORDS 8
+
+struct cress_coro {
+    struct thread *thread; /* first: marks the block as used, see base/blocks.h */
+    struct runnode node;   /* in the ready queue */
+    struct ctx ctx;        /* where it is, while it does not run */
+    uint8_t state;         /* enum coro_state */
+    uint8_t flags;         /* the hub's: see hub/park.h */
+    uint8_t in_block;      /* the memory belongs to the owner, not to malloc */
+    uint8_t reserved;
+    int32_t wake;          /* why the hub woke it */
+    struct scope *scope;   /* the innermost scope, the hub's affair */
+    void *owner;           /* the greenlet, NULL for a raw coroutine */
+
+    struct stack *stack;
+    cress_coro *parent;
+    cress_coro_fn fn;
+    void *arg;
+    cress_coro_exit_fn on_exit;
+    union {
+        size_t stack_size;            /* asked for, until a stack is bound */
+        const struct wait_info *info; /* what it waits for, while it is parked */
+    };
+    uint32_t top_size, user_size;
+    int32_t error; /* thrown at it, to be given by its switch */
+    uint32_t refs;
+
+    uintptr_t hub_words[CORO_HUB_WORDS];
+    /* The user area follows. */
+};
+
+/* Prepare one in memory of the caller's. */
+void coro_init(cress_coro *co, struct thread *t, cress_coro_fn fn, void *arg);
+
+/* One reference less; with the last one it is freed, and lets go of its parent. */
+void coro_release(cress_coro *co);
+
+/* Bind a stack to a new coroutine, ready to be switched to. 0 or -ENOMEM. */
+int coro_start(struct thread *t, cress_coro *co);
+
+/* End the running coroutine from deep inside its frames. */
+_Noreturn void coro_leave(struct thread *t, void *value, int error);
+
+/* Give its stack back without running it. */
+void coro_drop_stack(cress_coro *co);
+
+/* From a signal handler: if address lies in the guard of the coroutine that runs, write a line that
+ * says so. */
+bool coro_locate_overflow(struct thread *t, const void *address, char *line, size_t size);
+
+/* Writes a coroutine's name for that line; set by the hub, NULL: it has none. Signal-safe. */
+extern size_t (*coro_describe)(const cress_coro *co, char *text, size_t size);
+
+#endif

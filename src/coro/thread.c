@@ -1,0 +1,85 @@
+#include "coro/thread.h"
+
+#include "base/alloc.h"
+#include "ctx/overflow.h"
+
+#include <pthread.h>
+
+thread_local_fast struct thread *cress__thread;
+
+/* Where libstdc++ is part of the program, the linker finds this; a C program has NULL here. */
+extern struct eh_globals *__cxa_get_globals(void) __attribute__((weak));
+
+static pthread_key_t end_key;
+static pthread_once_t end_once = PTHREAD_ONCE_INIT;
+static bool end_key_made;
+
+static bool locate(const void *address, char *line, size_t size)
+{
+    struct thread *t = cress__thread;
+    return t != NULL && coro_locate_overflow(t, address, line, size);
+}
+
+/* The thread ends. Its greenlets were ended by the hub; raw coroutines that are still suspended are
+ * abandoned: their stacks go now, their blocks when their owners free them.
+ */
+static void thread_end(void *record)
+{
+    struct thread *t = record;
+    cress__thread = t; /* the destructors of other keys may have made one more meanwhile: not ours */
+    if (t->hub != NULL)
+        t->hub_done(t->hub);
+    cress__thread = NULL;
+    atomic_fetch_add(&t->refs, t->blocks.live); /* (2) */
+    atomic_store(&t->dead, true);
+    overflow_thread_done();
+    /* A thread that ends in the middle of a coroutine (pthread_exit(3)) still stands on its stack;
+     * better leaked than pulled away. */
+    if (t->current == &t->native)
+        stack_pool_done(&t->stacks);
+    cress__thread_unref(t);
+}
+
+static void make_key(void)
+{
+    end_key_made = pthread_key_create(&end_key, thread_end) == 0;
+    overflow_set_locate(locate);
+}
+
+struct thread *cress__thread_make(void)
+{
+    pthread_once(&end_once, make_key);
+    if (!end_key_made)
+        return NULL;
+    struct thread *t = cress__calloc(1, sizeof *t);
+    if (t == NULL)
+        return NULL;
+    atomic_init(&t->refs, 1);
+    stack_pool_init(&t->stacks);
+    coro_init(&t->native, t, NULL, NULL);
+    ctx_adopt(&t->native.ctx);
+    t->native.state = CORO_RUNNING;
+    t->native.in_block = 1;
+    t->current = &t->native;
+    if (__cxa_get_globals != NULL)
+        t->eh = __cxa_get_globals();
+    if (pthread_setspecific(end_key, t) != 0) {
+        cress__free(t);
+        return NULL;
+    }
+    cress__thread = t;
+    return t;
+}
+
+void cress__thread_ref(struct thread *t)
+{
+    atomic_fetch_add_explicit(&t->refs, 1, memory_order_relaxed);
+}
+
+void cress__thread_unref(struct thread *t)
+{
+    if (atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) == 1) {
+        blocks_done(&t->blocks);
+        cress__free(t);
+    }
+}

@@ -1,0 +1,349 @@
+#include "hub/greenlet.h"
+
+#include "base/alloc.h"
+#include "hub/hub.h"
+#include "hub/park.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* --- life ------------------------------------------------------------------------------------ */
+
+static void *body(void *arg, void *value)
+{
+    (void)value;
+    struct cress_greenlet *g = arg;
+    g->flags |= GREENLET_STARTED;
+    return g->fn(g->value);
+}
+
+void greenlet_finish(struct cress_hub *h, struct cress_greenlet *g, cress_outcome_kind outcome,
+                     void *value, int error)
+{
+    g->outcome = (uint8_t)outcome;
+    g->value = value;
+    g->error = error;
+    h->alive -= !(g->flags & GREENLET_DAEMON);
+    struct list *node;
+    while ((node = list_pop(&g->links)) != NULL) { /* (3) */
+        struct greenlet_link *link = container_of(node, struct greenlet_link, node);
+        link->fire(link);
+    }
+    if (outcome == CRESS_FAILED)
+        hub_report(h, g, "greenlet failed", error);
+    /* cress_run() waits for the last one that counts, even if daemons never stop. */
+    if (unlikely(h->in_run && h->alive == 0 && !loop_alive(&h->loop)))
+        hub_wake(h, &h->thread->native, 0);
+}
+
+/* The exit function of every greenlet: the end, and who comes next. */
+static cress_coro *greenlet_end(cress_coro *self, void **value, int *error)
+{
+    struct cress_hub *h = self->thread->hub;
+    if (unlikely(self->flags & CORO_HAS_TIMER))
+        timer_remove(&h->loop.timers, park_timer(self));
+    struct cress_greenlet *g = self->owner;
+    greenlet_finish(h, g, *error == 0 ? CRESS_RETURNED : CRESS_FAILED, *value, *error);
+    *value = NULL;
+    *error = 0;
+    return hub_next(h, self);
+}
+
+struct cress_greenlet *greenlet_new(struct cress_hub *h, cress_fn fn, void *arg)
+{
+    struct thread *t = h->thread;
+    struct greenlet_block *b = blocks_get(&t->blocks);
+    if (unlikely(b == NULL))
+        return NULL;
+    coro_init(&b->co, t, body, &b->greenlet);
+    b->co.in_block = 1;
+    b->co.on_exit = greenlet_end;
+    b->co.owner = &b->greenlet;
+    b->greenlet = (struct cress_greenlet){ .fn = fn, .value = arg, .refs = 1, .id = ++h->next_id };
+    list_init(&b->greenlet.links);
+    h->alive++;
+    h->spawns++;
+    return &b->greenlet;
+}
+
+static noinline void free_extra(struct cress_greenlet *g)
+{
+    if (g->outcome == CRESS_RETURNED && g->extra->value_free != NULL)
+        g->extra->value_free(g->value);
+    cress__free(g->extra);
+    g->extra = NULL;
+}
+
+/* The block may still be the parent of raw coroutines, which count in the coroutine's refs: the
+ * last of these gives it back then. */
+void greenlet_release(struct cress_greenlet *g)
+{
+    if (--g->refs > 0)
+        return;
+    if (unlikely(g->extra != NULL))
+        free_extra(g);
+    if (unlikely(g->slot != 0))
+        slot_release(g);
+    coro_release(greenlet_coro(g));
+}
+
+/* The last reference to a greenlet's coroutine is gone. */
+void greenlet_free_block(cress_coro *co)
+{
+    struct thread *t = co->thread;
+    if (unlikely(atomic_load_explicit(&t->dead, memory_order_relaxed)))
+        cress__thread_unref(t);
+    else
+        blocks_put(&t->blocks, co);
+}
+
+void greenlet_init_main(struct cress_hub *h)
+{
+    cress_coro *co = &h->thread->native;
+    h->main = (struct cress_greenlet){ .refs = 1, .flags = GREENLET_MAIN | GREENLET_STARTED };
+    list_init(&h->main.links);
+    h->main.id = ++h->next_id;
+    co->owner = &h->main;
+}
+
+void greenlet_done_main(struct cress_hub *h)
+{
+    cress__free(h->main.extra);
+}
+
+cress_coro *greenlet_any_coro(const struct cress_greenlet *g)
+{
+    return g->flags & GREENLET_MAIN ? &cress__thread->native : greenlet_coro(g);
+}
+
+/* --- spawning -------------------------------------------------------------------------------- */
+
+static inline int spawn(cress_fn fn, void *arg, struct cress_greenlet **out)
+{
+    struct cress_hub *h;
+    int error = hub_get(&h);
+    if (unlikely(error < 0))
+        return error;
+    if (unlikely(fn == NULL))
+        return -EINVAL;
+    struct cress_greenlet *g = greenlet_new(h, fn, arg);
+    if (unlikely(g == NULL))
+        return -ENOMEM;
+    runq_push(&h->loop.ready, &greenlet_coro(g)->node);
+    *out = g;
+    return 0;
+}
+
+int cress_go(cress_fn fn, void *arg)
+{
+    struct cress_greenlet *g;
+    return spawn(fn, arg, &g);
+}
+
+cress_greenlet *cress_spawn(cress_fn fn, void *arg)
+{
+    struct cress_greenlet *g;
+    int error = spawn(fn, arg, &g);
+    if (unlikely(error < 0)) {
+        hub_report(hub_current(), NULL, "spawn", error);
+        return NULL;
+    }
+    g->refs++;
+    return g;
+}
+
+/* The delay of a greenlet that starts later is over. */
+static void start_now(struct timer *timer)
+{
+    cress_coro *co = container_of((uintptr_t *)(void *)timer, cress_coro, hub_words[0]);
+    struct cress_hub *h = co->thread->hub;
+    h->loop.refs -= !(co->flags & CORO_DAEMON);
+    runq_push(&h->loop.ready, &co->node);
+}
+
+static int name_extra(struct cress_greenlet *g, const char *name)
+{
+    if (g->extra == NULL && (g->extra = cress__calloc(1, sizeof *g->extra)) == NULL)
+        return -ENOMEM;
+    if (name != NULL)
+        label_copy(name, g->extra->name, sizeof g->extra->name);
+    return 0;
+}
+
+int cress_spawn_with(const cress_spawn_options *options, cress_fn fn, void *arg,
+                     cress_greenlet **out)
+{
+    cress_spawn_options o = CRESS_SPAWN_OPTIONS_INIT;
+    if (options != NULL) {
+        if (options->size == 0)
+            return -EINVAL;
+        memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
+    }
+    if (fn == NULL || o.delay < 0 || o.stack_size > STACK_MAX_USABLE)
+        return -EINVAL;
+    struct cress_hub *h;
+    int error = hub_get(&h);
+    if (error < 0)
+        return error;
+    if (o.hub != NULL && o.hub != h)
+        return -EXDEV;
+    struct cress_greenlet *g = greenlet_new(h, fn, arg);
+    if (g == NULL)
+        return -ENOMEM;
+    cress_coro *co = greenlet_coro(g);
+    if ((o.name != NULL || o.on_discard != NULL || o.value_free != NULL) &&
+        (error = name_extra(g, o.name)) < 0) {
+        h->alive--;
+        co->state = CORO_ENDED;
+        greenlet_release(g);
+        return error;
+    }
+    if (g->extra != NULL) {
+        g->extra->on_discard = o.on_discard;
+        g->extra->value_free = o.value_free;
+    }
+    co->stack_size = o.stack_size;
+    if (o.daemon) {
+        g->flags |= GREENLET_DAEMON;
+        co->flags |= CORO_DAEMON;
+        h->alive--;
+    }
+    if (o.delay > 0) {
+        struct timer *timer = park_timer(co);
+        timer_init(timer, start_now);
+        co->flags |= CORO_HAS_TIMER;
+        if (o.delay != CRESS_FOREVER)
+            timer_start(&h->loop.timers, timer, o.delay);
+        h->loop.refs += !o.daemon && o.delay != CRESS_FOREVER;
+    } else {
+        runq_push(&h->loop.ready, &co->node);
+    }
+    if (out != NULL) {
+        g->refs++;
+        *out = g;
+    }
+    return 0;
+}
+
+cress_greenlet *cress_spawn_later(cress_time delay, cress_fn fn, void *arg)
+{
+    cress_spawn_options o = CRESS_SPAWN_OPTIONS_INIT;
+    o.delay = delay;
+    struct cress_greenlet *g;
+    int error = cress_spawn_with(&o, fn, arg, &g);
+    if (error == 0)
+        return g;
+    hub_report(hub_current(), NULL, "spawn", error);
+    return NULL;
+}
+
+/* --- looking --------------------------------------------------------------------------------- */
+
+bool cress_started(const cress_greenlet *g)
+{
+    return (g->flags & GREENLET_STARTED) && g->outcome == CRESS_ALIVE;
+}
+
+bool cress_ready(const cress_greenlet *g)
+{
+    return g->outcome != CRESS_ALIVE;
+}
+
+bool cress_successful(const cress_greenlet *g)
+{
+    return g->outcome == CRESS_RETURNED || g->outcome == CRESS_KILLED;
+}
+
+cress_outcome_kind cress_outcome(const cress_greenlet *g)
+{
+    return (cress_outcome_kind)g->outcome;
+}
+
+void *cress_value(const cress_greenlet *g)
+{
+    return g->outcome == CRESS_RETURNED ? g->value : NULL;
+}
+
+int cress_error(const cress_greenlet *g)
+{
+    return g->error;
+}
+
+uint64_t cress_id(const cress_greenlet *g)
+{
+    return g->id;
+}
+
+cress_greenlet *cress_current(void)
+{
+    struct cress_hub *h = hub_current();
+    if (h == NULL || h->thread->current == h->service)
+        return NULL;
+    return h->thread->current->owner;
+}
+
+cress_greenlet *cress_main(void)
+{
+    struct cress_hub *h = hub_current();
+    return h != NULL ? &h->main : NULL;
+}
+
+cress_coro *cress_greenlet_coro(cress_greenlet *g)
+{
+    return g != NULL ? greenlet_any_coro(g) : NULL;
+}
+
+cress_greenlet *cress_ref(cress_greenlet *g)
+{
+    if (g != NULL)
+        g->refs++;
+    return g;
+}
+
+void cress_unref(cress_greenlet *g)
+{
+    if (g != NULL)
+        greenlet_release(g);
+}
+
+/* --- names ----------------------------------------------------------------------------------- */
+
+const char *cress_name(const cress_greenlet *g)
+{
+    if (g->extra != NULL && g->extra->name[0] != '\0')
+        return g->extra->name;
+    return g->flags & GREENLET_MAIN ? "main" : "";
+}
+
+int cress_set_name(cress_greenlet *g, const char *name)
+{
+    if (g == NULL || name == NULL)
+        return -EINVAL;
+    if (greenlet_any_coro(g)->thread != cress__thread)
+        return -EXDEV;
+    return name_extra(g, name);
+}
+
+size_t label_copy(const char *from, char *text, size_t size)
+{
+    size_t n = 0;
+    for (; from[n] != '\0' && n + 1 < size; n++)
+        text[n] = from[n];
+    text[n] = '\0';
+    return n;
+}
+
+size_t greenlet_label(const struct cress_greenlet *g, char *text, size_t size)
+{
+    size_t n = label_copy("greenlet ", text, size);
+    if (*cress_name(g) != '\0')
+        return n + label_copy(cress_name(g), text + n, size - n);
+    char digits[24];
+    char *p = digits + sizeof digits;
+    *--p = '\0';
+    uint64_t id = g->id;
+    do
+        *--p = (char)('0' + id % 10);
+    while ((id /= 10) > 0);
+    return n + label_copy(p, text + n, size - n);
+}

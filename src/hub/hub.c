@@ -1,0 +1,343 @@
+#include "hub/hub.h"
+
+#include "base/alloc.h"
+#include "base/sys.h"
+#include "ctx/overflow.h"
+#include "hub/park.h"
+
+#include <string.h>
+
+/* --- callbacks: the service greenlet --------------------------------------------------------- */
+
+/* Runs callbacks as long as one is first in line, then leaves like anybody who blocks. */
+static void *serve(void *arg, void *value)
+{
+    (void)value;
+    struct cress_hub *h = arg;
+    struct thread *t = h->thread;
+    static const struct wait_info info = { .what = "callbacks" };
+    for (;;) {
+        const struct runnode *node = h->loop.ready.head.next;
+        if (node == &h->loop.ready.head || node->fn == NULL || h->budget <= 1) {
+            h->service->info = &info;
+            hub_switch(h, h->service);
+            continue;
+        }
+        h->budget--;
+        h->callbacks++;
+        t->no_switch = true;
+        loop_run_callback(&h->loop);
+        t->no_switch = false;
+    }
+    return NULL;
+}
+
+/* --- picking --------------------------------------------------------------------------------- */
+
+/* How many steps until the next tick, from what the last ones took. */
+static void adapt(struct cress_hub *h, cress_time took)
+{
+    if (took > TICK_NS) {
+        cress_time fit = h->quantum * (cress_time)TICK_NS / took;
+        h->quantum = fit > 1 ? (int32_t)fit : 1;
+    } else if (took < TICK_NS / 2 && h->quantum < QUANTUM_MAX) {
+        h->quantum *= 2;
+    }
+}
+
+/* Once in a while there are stacks that nobody needs any more. */
+static void age_stacks(struct cress_hub *h, cress_time now)
+{
+    if (now - h->last_age < CRESS_SECONDS(1))
+        return;
+    h->last_age = now;
+    stack_age(&h->thread->stacks);
+}
+
+static int nothing(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+/* The loop is looked at with the hooks around. Where after asks for it, the service greenlet runs
+ * first: a callback that does nothing goes to the head of the line. */
+static void look(struct cress_hub *h, cress_time timeout)
+{
+    const cress_poll_hooks *hooks = h->poll_hooks;
+    if (hooks == NULL) {
+        loop_look(&h->loop, timeout);
+        return;
+    }
+    hooks->before(h, timeout, h->poll_hooks_arg);
+    loop_look(&h->loop, timeout);
+    if (hooks->after(h, h->poll_hooks_arg) > 0 && !runnode_queued(&h->service_first.node)) {
+        h->service_first.node.fn = nothing;
+        runq_push_front(&h->loop.ready, &h->service_first.node);
+    }
+}
+
+static noinline void hub_tick(struct cress_hub *h)
+{
+    h->steps += (uint64_t)(h->quantum - h->budget);
+    cress_time now = loop_tick(&h->loop);
+    adapt(h, now - h->last_tick);
+    h->last_tick = now;
+    h->budget = h->quantum;
+    if (now - h->last_look >= LOOK_NS) {
+        h->last_look = now;
+        look(h, 0);
+        age_stacks(h, now);
+    }
+}
+
+/* Nothing is ready and nothing will come. If main waits it is told; in its cress_run() that is what
+ * it waits for. Where main itself left by cress_coro_switch(), it is the raw coroutine that waits
+ * here that has to know. */
+static void nothing_left(struct cress_hub *h, cress_coro *self)
+{
+    cress_coro *main = &h->thread->native;
+    if (h->in_run && main->flags & CORO_WAITING) {
+        hub_wake(h, main, 0);
+        return;
+    }
+    hub_report_deadlock(h);
+    if (!hub_wake(h, main, -EDEADLK) && self != NULL)
+        hub_wake(h, self, -EDEADLK);
+}
+
+/* The line is empty: wait for events, on the stack of who came here. */
+static noinline void hub_idle(struct cress_hub *h, cress_coro *self)
+{
+    struct cress_loop *loop = &h->loop;
+    cress_time timeout = loop_next(loop);
+    if (timeout == 0 && !runq_empty(&loop->ready))
+        return;
+    if (!loop_alive(loop) && atomic_load(&loop->posted) == NULL) {
+        nothing_left(h, self);
+        if (!runq_empty(&loop->ready))
+            return;
+    }
+    look(h, timeout);
+}
+
+noinline cress_coro *hub_pick(struct cress_hub *h, cress_coro *self)
+{
+    for (;;) {
+        struct runnode *node = h->loop.ready.head.next;
+        if (node == &h->loop.ready.head) {
+            hub_idle(h, self);
+        } else if (h->budget <= 0) {
+            hub_tick(h);
+        } else if (node->fn != NULL) {
+            return h->service; /* (3) */
+        } else {
+            runq_remove(node);
+            return container_of(node, cress_coro, node);
+        }
+    }
+}
+
+noinline cress_coro *hub_start(struct cress_hub *h, cress_coro *next, cress_coro *self)
+{
+    while (next->state == CORO_NEW && coro_start(h->thread, next) < 0) {
+        struct cress_greenlet *g = next->owner;
+        next->state = CORO_ENDED;
+        greenlet_finish(h, g, CRESS_FAILED, NULL, -ENOMEM);
+        greenlet_release(g);
+        next = hub_next(h, self);
+    }
+    return next;
+}
+
+/* --- life ------------------------------------------------------------------------------------ */
+
+/* Each hub numbers its greenlets from another start, so that no two of the process are equal. */
+static _Atomic uint64_t hubs_made;
+enum { HUB_ID_SHIFT = 40 };
+
+static void loop_report(struct cress_loop *loop, cress_watch *watch, const char *context, int error)
+{
+    (void)watch;
+    hub_report((struct cress_hub *)(void *)loop, NULL, context, error);
+}
+
+static cress_coro *successor(struct cress_hub *h)
+{
+    return hub_next(h, NULL);
+}
+
+static void dispose(cress_coro *co)
+{
+    greenlet_release(co->owner);
+}
+
+static size_t describe(const cress_coro *co, char *text, size_t size)
+{
+    const struct cress_hub *h = co->thread->hub;
+    if (h != NULL && co == h->service)
+        return label_copy("the service greenlet", text, size);
+    return greenlet_label(co->owner, text, size);
+}
+
+/* A greenlet that will not run on: never started, it is discarded; suspended, it is abandoned and
+ * the hook is told its name. */
+static void drop_greenlet(void *block, void *arg)
+{
+    struct cress_hub *h = arg;
+    struct greenlet_block *b = block;
+    struct cress_greenlet *g = &b->greenlet;
+    if (b->co.state == CORO_ENDED)
+        return;
+    if (runnode_queued(&b->co.node))
+        runq_remove(&b->co.node);
+    if (b->co.state == CORO_NEW) {
+        if (g->extra != NULL && g->extra->on_discard != NULL)
+            g->extra->on_discard(g->value);
+    } else {
+        h->abandoned++;
+        hub_report(h, g, "abandoned, since its hub ends", -ECANCELED);
+        coro_drop_stack(&b->co);
+    }
+    if (b->co.flags & CORO_HAS_TIMER)
+        timer_remove(&h->loop.timers, park_timer(&b->co));
+    b->co.state = CORO_ENDED;
+    b->co.flags = 0; /* what it waited for finds nobody to wake */
+    greenlet_finish(h, g, CRESS_KILLED, NULL, -ECANCELED);
+    greenlet_release(g);
+}
+
+static void end_hub(struct cress_hub *h)
+{
+    struct thread *t = h->thread;
+    h->ending = true;
+    blocks_each(&t->blocks, drop_greenlet, h);
+    h->service->owner = NULL;
+    h->service->state = CORO_SUSPENDED;
+    cress_coro_free(h->service);
+    loop_done(&h->loop);
+    greenlet_done_main(h);
+    cress__free(h->slots);
+    t->native.flags = 0;
+    t->native.owner = NULL;
+    t->hub = NULL;
+    cress__free(h);
+}
+
+int cress_hub_destroy(cress_time grace)
+{
+    if (grace < 0)
+        return -EINVAL;
+    struct cress_hub *h = hub_current();
+    if (h == NULL)
+        return 0;
+    if (h->thread->current != &h->thread->native || h->thread->no_switch || cress__in_callback)
+        return -EPERM;
+    h->abandoned = 0;
+    if (h->alive > 0 && grace > 0)
+        cress_run(grace);
+    blocks_each(&h->thread->blocks, drop_greenlet, h);
+    int abandoned = (int)h->abandoned;
+    end_hub(h);
+    return abandoned;
+}
+
+int cress_hub_get(cress_hub **out)
+{
+    return out != NULL ? hub_get(out) : -EINVAL;
+}
+
+cress_hub *cress_hub_current(void)
+{
+    return hub_current();
+}
+
+cress_loop *cress_hub_loop(cress_hub *hub)
+{
+    return hub != NULL && hub == hub_current() ? &hub->loop : NULL;
+}
+
+int cress_hub_set_poll_hooks(cress_hub *hub, const cress_poll_hooks *hooks, void *arg)
+{
+    if (hub == NULL || (hooks != NULL && (hooks->before == NULL || hooks->after == NULL)))
+        return -EINVAL;
+    if (hub != hub_current())
+        return -EXDEV;
+    hub->poll_hooks = hooks;
+    hub->poll_hooks_arg = arg;
+    return 0;
+}
+
+static void count_blocked(void *block, void *arg)
+{
+    const struct greenlet_block *b = block;
+    *(size_t *)arg += (b->co.flags & CORO_WAITING) != 0;
+}
+
+static void count_alive(void *block, void *arg)
+{
+    const struct greenlet_block *b = block;
+    *(size_t *)arg += b->co.state != CORO_ENDED;
+}
+
+int cress_hub_stats(cress_hub *hub, cress_hub_counts *out)
+{
+    if (hub == NULL || out == NULL || out->size == 0)
+        return -EINVAL;
+    if (hub != hub_current())
+        return -EXDEV;
+    cress_hub_counts counts = {
+        .size = out->size,
+        .switches = hub->steps + (uint64_t)(hub->quantum - hub->budget),
+        .spawns = hub->spawns,
+        .callbacks = hub->callbacks,
+        .polls = hub->loop.polls,
+        .waits = hub->loop.poll_waits,
+        .events = hub->loop.events,
+        .wakeups = atomic_load(&hub->loop.wakeups),
+    };
+    blocks_each(&hub->thread->blocks, count_alive, &counts.greenlets);
+    blocks_each(&hub->thread->blocks, count_blocked, &counts.blocked);
+    memcpy(out, &counts, out->size < sizeof counts ? out->size : sizeof counts);
+    return 0;
+}
+
+noinline int cress__hub_make(struct cress_hub **out)
+{
+    struct thread *t = thread_self();
+    if (t == NULL)
+        return -ENOMEM;
+    struct cress_hub *h = cress__calloc(1, sizeof *h);
+    if (h == NULL)
+        return -ENOMEM;
+    int error;
+    cress_coro_options options = CRESS_CORO_OPTIONS_INIT;
+    options.parent = &t->native;
+    if ((error = cress_coro_new(&options, serve, h, &h->service)) < 0)
+        goto no_service;
+    const struct poller_ops *poller = poller_by_name(NULL);
+    if ((error = poller != NULL ? loop_init(&h->loop, poller, true) : -EINVAL) < 0)
+        goto no_loop;
+    h->service->owner = h; /* nobody else's to switch to */
+    h->loop.report = loop_report;
+    h->thread = t;
+    h->quantum = h->budget = QUANTUM_MAX;
+    h->next_id = atomic_fetch_add(&hubs_made, 1) << HUB_ID_SHIFT;
+    h->last_tick = h->last_look = h->last_age = h->loop.timers.now;
+    t->blocks.size = sizeof(struct greenlet_block);
+    greenlet_init_main(h);
+    t->hub = h;
+    t->hub_done = end_hub;
+    t->hub_successor = successor;
+    t->hub_dispose = dispose;
+    t->free_block = greenlet_free_block;
+    coro_describe = describe;
+    overflow_report(true, true); /* best effort: a hub works without */
+    *out = h;
+    return 0;
+no_loop:
+    cress_coro_free(h->service);
+no_service:
+    cress__free(h);
+    return error;
+}

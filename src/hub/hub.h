@@ -1,0 +1,115 @@
+/* hub - one for each thread: the loop, and the coroutines that wait for it.
+ *
+ * There is no hub coroutine in the middle. Who blocks takes the next one out of the line
+ * (loop.ready) and switches straight to it; when the line is empty it looks at the loop on its own
+ * stack, and when its own wake-up is what comes, it returns without any switch. Only callbacks
+ * need a place of their own: the service greenlet, which whoever finds a callback at the head of
+ * the line switches to.
+ *
+ *     hub_switch    leave for the next in line                              (switch.h)
+ *     hub_pick      the next in line when that is not plain: a callback, nobody, time for a tick
+ *     hub_idle      nobody is ready: wait for events
+ *     hub_tick      from time to time: timers, other threads, descriptors
+ *
+ * (1) The line holds coroutines that are PARKED and woken, or NEW, and callbacks.
+ * (2) `budget` counts down with every step of the line; at 0 there is a tick. Its size, `quantum`,
+ *     is adapted so that a tick comes about every 0.1 ms, but is never large: greenlets that were
+ *     quick so far may begin to compute.
+ * (3) The service greenlet is never in the line. It is switched to when a callback is first.
+ * (4) main is the thread's own stack. When nothing can happen any more, it is who is told.
+ */
+#ifndef CRESS_HUB_HUB_H
+#define CRESS_HUB_HUB_H
+
+#include "coro/thread.h"
+#include "hub/greenlet.h"
+#include "loop/loop.h"
+
+#include <cress/hub.h>
+
+enum {
+    QUANTUM_MAX = 128,
+    TICK_NS = 100 * 1000, /* how often the clock is read while busy */
+    LOOK_NS = 500 * 1000, /* how often the poller is looked at while busy */
+    IO_RUN = 64,          /* so many I/O calls may succeed in a row without a switch */
+};
+
+struct cress_hub {
+    struct cress_loop loop; /* first: the line is what is touched most */
+    int32_t budget, quantum;
+    int32_t io_run;  /* I/O calls that succeeded since the last park */
+    bool in_run;     /* main waits in cress_run() */
+    bool ending;
+    struct thread *thread;
+    cress_coro *service;
+    size_t alive; /* greenlets that are neither daemons nor over */
+
+    cress_time last_tick, last_look, last_age;
+    uint64_t next_id;
+    uint64_t steps; /* of the line, up to the last tick */
+    uint64_t spawns, callbacks;
+
+    size_t abandoned; /* by its end so far */
+    struct callback service_first;
+    uint64_t *slots; /* a bit for each slot in use, see slot.c */
+    size_t n_slots;  /* words of it */
+    const cress_poll_hooks *poll_hooks;
+    void *poll_hooks_arg;
+    cress_error_fn error_fn;
+    void *error_arg;
+
+    struct cress_greenlet main;
+};
+
+/* This thread's hub, made if need be. 0; -ENOMEM; -EMFILE; -ENFILE. */
+int cress__hub_make(struct cress_hub **out);
+
+static inline struct cress_hub *hub_current(void)
+{
+    struct thread *t = cress__thread;
+    return likely(t != NULL) ? t->hub : NULL;
+}
+
+static inline int hub_get(struct cress_hub **out)
+{
+    struct cress_hub *h = hub_current();
+    if (likely(h != NULL)) {
+        *out = h;
+        return 0;
+    }
+    return cress__hub_make(out);
+}
+
+/* The next to run for self, which has given up running. Never NULL. */
+cress_coro *hub_pick(struct cress_hub *h, cress_coro *self);
+
+/* The same, as exit function of a coroutine or for one whose parent is busy. */
+static inline cress_coro *hub_next(struct cress_hub *h, cress_coro *self);
+
+/* Where errors go that have nowhere else to go. */
+void hub_report(struct cress_hub *h, struct cress_greenlet *g, const char *context, int error);
+
+/* A coroutine is new and its turn has come: give it a stack. Where none can be had it ends as
+ * failed with -ENOMEM, and another one is chosen. */
+cress_coro *hub_start(struct cress_hub *h, cress_coro *next, cress_coro *self);
+
+/* Nothing can happen any more: write who waits for what to the hook, one line each. */
+void hub_report_deadlock(struct cress_hub *h);
+
+static inline cress_coro *hub_next(struct cress_hub *h, cress_coro *self)
+{
+    struct runnode *node = h->loop.ready.head.next;
+    /* The head of the line and callbacks have a function. */
+    if (unlikely(node->fn != NULL || --h->budget <= 0))
+        return hub_pick(h, self);
+    struct runnode *after = node->next;
+    runq_remove(node);
+    /* Two steps ahead: the block of the one after next is fetched while its predecessor's, fetched
+     * a step ago, tells where its stack is. */
+    cress_coro *soon = container_of(after, cress_coro, node);
+    prefetch(after->next);
+    prefetch(soon->ctx.sp);
+    return container_of(node, cress_coro, node);
+}
+
+#endif

@@ -1,0 +1,102 @@
+/* park - how a coroutine waits, and how it is woken.
+ *
+ *     RUNNING -> PARKED, WAITING   [hub_park, hub_park_until]
+ *     WAITING -> woken, in line    [hub_wake: the first call wins, further ones do nothing]
+ *     in line -> RUNNING           [whoever blocks next switches to it]
+ *
+ * Whatever can end a wait (a descriptor, the clock, a joiner's target, an unpark) calls hub_wake()
+ * with a reason; the first one decides. The parked side takes its places out of all lists before
+ * its call returns, so nothing can wake it late.
+ *
+ * (1) CORO_WAITING: parked and not woken. Cleared by hub_wake(), which also puts it in line.
+ * (2) CORO_PERMIT: an unpark came while it did not wait in cress_park().
+ * (3) `info` says what it waits for while it is parked; NULL at no time then.
+ * (4) Who waits for a time or a descriptor counts in loop.refs meanwhile, unless it is a daemon.
+ */
+#ifndef CRESS_HUB_PARK_H
+#define CRESS_HUB_PARK_H
+
+#include "coro/jump.h"
+#include "hub/hub.h"
+
+enum park_flags {
+    CORO_WAITING = 1,
+    CORO_PERMIT = 2,
+    CORO_IN_PARK = 4,   /* of WAITING: in cress_park() itself */
+    CORO_HAS_TIMER = 8, /* hub_words have been set up */
+    CORO_DAEMON = 16,
+};
+
+/* What a coroutine waits for, in words for reports; lives as long as the wait. */
+struct wait_info {
+    const char *what;   /* "reading fd" */
+    long number;        /* printed behind it if `numbered` */
+    bool numbered;
+    const cress_greenlet *target; /* its name is printed behind, if not NULL */
+};
+
+_Static_assert(sizeof(struct timer) <= CORO_HUB_WORDS * sizeof(uintptr_t), "CORO_HUB_WORDS");
+
+static inline struct timer *park_timer(cress_coro *co)
+{
+    return (struct timer *)(void *)co->hub_words;
+}
+
+/* Wake a coroutine that waits; why is what its park returns. false: it did not wait any more. */
+static inline bool hub_wake(struct cress_hub *h, cress_coro *co, int why)
+{
+    if (!(co->flags & CORO_WAITING))
+        return false;
+    co->flags &= (uint8_t) ~(CORO_WAITING | CORO_IN_PARK); /* (1) */
+    co->wake = why;
+    runq_push(&h->loop.ready, &co->node);
+    return true;
+}
+
+/* Leave for the next in line. self has been put where it will be found again. */
+static inline void hub_switch(struct cress_hub *h, cress_coro *self)
+{
+    self->state = CORO_PARKED;
+    cress_coro *next = hub_next(h, self);
+    if (unlikely(next->state == CORO_NEW))
+        next = hub_start(h, next, self);
+    if (likely(next != self))
+        coro_jump(h->thread, self, next, NULL);
+    else
+        self->state = CORO_RUNNING;
+}
+
+/* Wait until woken. Returns the reason. */
+static inline int hub_park(struct cress_hub *h, cress_coro *self, const struct wait_info *info)
+{
+    self->flags |= CORO_WAITING;
+    self->info = info;
+    hub_switch(h, self);
+    return self->wake;
+}
+
+/* The same for a limited time: -ETIMEDOUT. CRESS_FOREVER is allowed, 0 is not. */
+int hub_park_until(struct cress_hub *h, cress_coro *self, const struct wait_info *info,
+                   cress_time timeout);
+
+/* Let self go to the end of the line and wait for its turn. */
+static inline void hub_yield(struct cress_hub *h, cress_coro *self)
+{
+    runq_push(&h->loop.ready, &self->node);
+    hub_switch(h, self);
+}
+
+/* Whether the running coroutine may block, and the hub for it, made if need be. 0; -EPERM in a
+ * callback (which the hook is told); -ENOMEM, -EMFILE, -ENFILE. */
+int hub_enter_slowly(struct cress_hub **out);
+
+static inline int hub_enter(struct cress_hub **out)
+{
+    struct thread *t = cress__thread;
+    if (unlikely(t == NULL || t->hub == NULL || cress__in_callback || t->no_switch))
+        return hub_enter_slowly(out);
+    *out = t->hub;
+    return 0;
+}
+
+#endif

@@ -1,0 +1,40 @@
+/* slot - small numbers for greenlets, the lowest free one first.
+ *
+ * Given when first asked for, so that those who never ask do not pay. A bit for each in use.
+ */
+#include "base/alloc.h"
+#include "hub/hub.h"
+#include "hub/park.h"
+
+uint32_t cress_slot(cress_greenlet *g)
+{
+    if (g->slot != 0)
+        return g->slot - 1;
+    struct cress_hub *h = greenlet_any_coro(g)->thread->hub;
+    size_t word = 0;
+    while (word < h->n_slots && h->slots[word] == UINT64_MAX)
+        word++;
+    if (word == h->n_slots) {
+        size_t n = h->n_slots == 0 ? 4 : h->n_slots * 2;
+        uint64_t *slots = cress__realloc(h->slots, n * sizeof *slots);
+        if (slots == NULL)
+            return UINT32_MAX;
+        for (size_t i = h->n_slots; i < n; i++)
+            slots[i] = 0;
+        h->slots = slots;
+        h->n_slots = n;
+    }
+    int bit = __builtin_ctzll(~h->slots[word]);
+    h->slots[word] |= (uint64_t)1 << bit;
+    g->slot = (uint32_t)word * 64 + (uint32_t)bit + 1;
+    return g->slot - 1;
+}
+
+void slot_release(struct cress_greenlet *g)
+{
+    struct cress_hub *h = greenlet_coro(g)->thread->hub;
+    uint32_t slot = g->slot - 1;
+    g->slot = 0;
+    if (h != NULL && slot / 64 < h->n_slots)
+        h->slots[slot / 64] &= ~((uint64_t)1 << slot % 64);
+}

@@ -1,0 +1,171 @@
+#include "io/fd.h"
+
+#include "base/sys.h"
+
+/* One who waits for a descriptor: a local variable of the call. */
+struct fd_parked {
+    struct fd_wait wait;
+    struct cress_hub *hub;
+    cress_coro *co;
+    int events; /* what came */
+};
+
+int fd_begin_slowly(struct fd_call *c)
+{
+    if (c->fd < 0)
+        return -EBADF;
+    if (c->entry == NULL)
+        return 0; /* made when it has to wait */
+    cress_loop *loop = atomic_load(&c->entry->loop);
+    if (loop != NULL && !loop_mine(loop))
+        return -EXDEV;
+    /* Somebody waits already; perhaps for another file that had this number. */
+    if (!c->ours && loop != NULL)
+        fds_confirm(loop, c->entry);
+    return c->entry->flags & (c->events == CRESS_IN ? FD_READING : FD_WRITING) ? -EBUSY : 0;
+}
+
+static void ready(struct fd_wait *wait, int events)
+{
+    struct fd_parked *p = container_of(wait, struct fd_parked, wait);
+    p->events = events;
+    hub_wake(p->hub, p->co, events < 0 ? events : 0);
+}
+
+int fd_wait_until(struct fd_call *c, int events, cress_time timeout)
+{
+    if (timeout == 0)
+        return -EAGAIN;
+    struct cress_hub *h;
+    int error = hub_enter(&h);
+    if (unlikely(error < 0))
+        return error;
+    if (c->entry == NULL && (c->entry = fds_entry(c->fd)) == NULL)
+        return -ENOMEM;
+    struct fd_entry *entry = c->entry;
+    cress_coro *self = h->thread->current;
+    struct fd_parked parked = {
+        .wait = { .events = events, .ready = ready }, .hub = h, .co = self
+    };
+    error = fds_wait(&h->loop, c->fd, entry, &parked.wait);
+    if (unlikely(error < 0))
+        return error;
+
+    uint8_t busy = (uint8_t)((events & CRESS_IN ? FD_READING : 0) |
+                             (events & CRESS_OUT ? FD_WRITING : 0));
+    bool counts = !(self->flags & CORO_DAEMON);
+    uint32_t generation = entry->generation;
+    struct wait_info info = {
+        .what = events & CRESS_IN ? "reading fd" : "writing fd", .number = c->fd, .numbered = true
+    };
+    entry->flags |= busy;
+    h->loop.refs += counts;
+    h->io_run = 0;
+    error = hub_park_until(h, self, &info, timeout);
+    h->loop.refs -= counts;
+    if (unlikely(entry->generation != generation))
+        return -EBADF; /* closed, and perhaps somebody else's by now: nothing of it is touched */
+    entry->flags &= (uint8_t)~busy;
+    fds_unwait(&h->loop, &parked.wait);
+    return error < 0 ? error : parked.events;
+}
+
+int fd_wait(struct fd_call *c)
+{
+    cress_time timeout = CRESS_FOREVER;
+    if (unlikely(c->entry != NULL && c->entry->timeouts != NULL)) {
+        const struct fd_timeouts *t = c->entry->timeouts;
+        timeout = c->events == CRESS_IN ? t->read : t->write;
+    }
+    return fd_wait_until(c, c->events, timeout);
+}
+
+noinline void fd_breathe(struct cress_hub *h)
+{
+    h->io_run = 0;
+    if (!cress__in_callback && !h->thread->no_switch)
+        hub_yield(h, h->thread->current);
+}
+
+/* --- ownership ------------------------------------------------------------------------------- */
+
+int cress_fd_adopt(int fd, unsigned flags)
+{
+    if (flags & ~(unsigned)CRESS_FD_STREAM_TCP)
+        return -EINVAL;
+    int status = sys_fcntl(fd, F_GETFL, 0);
+    if (status < 0)
+        return status;
+    int error;
+    if (!(status & O_NONBLOCK) && (error = sys_fcntl(fd, F_SETFL, status | O_NONBLOCK)) < 0)
+        return error;
+    if ((error = sys_fcntl(fd, F_SETFD, FD_CLOEXEC)) < 0)
+        return error;
+    return fds_adopt(fd, flags & CRESS_FD_STREAM_TCP ? FD_TCP : 0);
+}
+
+int cress_fd_release(int fd)
+{
+    int error = sys_fcntl(fd, F_GETFD, 0);
+    if (error < 0)
+        return error;
+    struct fd_entry *entry = fds_find(fd);
+    if (entry == NULL)
+        return 0;
+    cress_loop *loop = atomic_load(&entry->loop);
+    if (loop != NULL && !loop_mine(loop))
+        return -EXDEV;
+    if (entry->waits.next != NULL && !list_empty(&entry->waits))
+        return -EBUSY;
+    return fds_forget(entry);
+}
+
+int cress_fd_set_timeout(int fd, int directions, cress_time timeout)
+{
+    if (timeout < 0 || directions == 0 || (directions & ~(CRESS_IN | CRESS_OUT)))
+        return -EINVAL;
+    int error = sys_fcntl(fd, F_GETFD, 0);
+    if (error < 0)
+        return error;
+    return fds_set_timeout(fd, directions, timeout);
+}
+
+int cress_close(int fd)
+{
+    struct fd_entry *entry = fds_find(fd);
+    if (entry != NULL && (entry->flags != 0 || atomic_load(&entry->loop) != NULL)) {
+        int error = fds_forget(entry);
+        if (error < 0)
+            return error;
+    }
+    int error = sys_close(fd);
+    return error == -EINTR ? 0 : error; /* it is closed: close(2), NOTES */
+}
+
+int cress_shutdown(int fd, int how)
+{
+    return sys_shutdown(fd, how);
+}
+
+int cress_wait_fd(int fd, int events, cress_time timeout)
+{
+    if (events == 0 || (events & ~(CRESS_IN | CRESS_OUT | CRESS_PRI | CRESS_RDHUP)) || timeout < 0)
+        return -EINVAL;
+    struct fd_call c;
+    int error = fd_begin(&c, fd, events & CRESS_IN ? CRESS_IN : CRESS_OUT);
+    if (error == 0 && (events & CRESS_IN) && (events & CRESS_OUT))
+        error = fd_begin(&c, fd, CRESS_OUT);
+    if (error < 0)
+        return error;
+    for (;;) {
+        struct pollfd p = { .fd = fd, .events = (short)events };
+        int n = sys_poll(&p, 1, &(struct timespec){ 0 });
+        if (n < 0 && n != -EINTR)
+            return n;
+        if (n > 0)
+            return p.revents & POLLNVAL ? -EBADF : p.revents;
+        if (n == 0)
+            break;
+    }
+    return fd_wait_until(&c, events, timeout);
+}

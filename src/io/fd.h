@@ -1,0 +1,63 @@
+/* fd - how a greenlet waits for a descriptor; the rules all I/O calls share.
+ *
+ * A call first tries, and only what would block waits:
+ *
+ *     again:  if nothing says that it would block:  try;  done unless EAGAIN
+ *             wait for the descriptor;  go again
+ *
+ * Of ours (FD_OURS), "would block" is known without trying after a short read from a TCP socket:
+ * FD_EMPTY, until an event comes. That saves one system call per message. It does not hold after
+ * FIN, errors or urgent data (FD_ODD), since what came together with data gives no later edge.
+ *
+ * Of all others nothing is believed: O_NONBLOCK stays as it is, each try says MSG_DONTWAIT or
+ * RWF_NOWAIT, and each wait is confirmed with the poller.
+ */
+#ifndef CRESS_IO_FD_H
+#define CRESS_IO_FD_H
+
+#include "hub/park.h"
+#include "loop/fds.h"
+
+#include <cress/io.h>
+
+/* A call under way. */
+struct fd_call {
+    int fd;
+    int events;             /* CRESS_IN or CRESS_OUT */
+    struct fd_entry *entry; /* NULL: nobody ever waited for it */
+    bool ours;
+};
+
+/* Begin a call: find the entry, see that nobody else reads (writes). 0; -EBADF; -EBUSY; -EXDEV. */
+int fd_begin_slowly(struct fd_call *c);
+
+static inline int fd_begin(struct fd_call *c, int fd, int events)
+{
+    struct fd_entry *entry = fds_find(fd);
+    c->fd = fd;
+    c->events = events;
+    c->entry = entry;
+    c->ours = entry != NULL && (entry->flags & FD_OURS) != 0;
+    uint8_t busy = events == CRESS_IN ? FD_READING : FD_WRITING;
+    if (unlikely(entry == NULL || (entry->flags & busy) || fd < 0))
+        return fd_begin_slowly(c);
+    return 0;
+}
+
+/* Wait until the descriptor is ready. > 0, the events; or why not: -ETIMEDOUT, -EAGAIN, -EBADF, ... */
+int fd_wait(struct fd_call *c);
+
+/* The same with a timeout of the caller's, for events of the caller's. */
+int fd_wait_until(struct fd_call *c, int events, cress_time timeout);
+
+/* A call succeeded without waiting: after many in a row others get a turn. */
+void fd_breathe(struct cress_hub *h);
+
+static inline void fd_succeeded(void)
+{
+    struct cress_hub *h = hub_current();
+    if (h != NULL && unlikely(++h->io_run >= IO_RUN))
+        fd_breathe(h);
+}
+
+#endif

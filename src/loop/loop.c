@@ -1,0 +1,308 @@
+#include "loop/loop.h"
+
+#include "base/alloc.h"
+#include "base/sys.h"
+
+#include <stdio.h>
+#include <string.h>
+
+thread_local_fast unsigned cress__in_callback;
+
+/* --- the clock ------------------------------------------------------------------------------- */
+
+#ifdef CRESS_TESTING
+cress_time (*cress__clock_hook)(void);
+void (*cress__clock_pass)(cress_time by);
+
+cress_time loop_clock(void)
+{
+    return cress__clock_hook != NULL ? cress__clock_hook() : sys_now();
+}
+
+/* On a test's clock nobody waits: what comes at once is looked for, else the time has passed. */
+static void wait_for_events(cress_loop *loop, cress_time timeout)
+{
+    if (cress__clock_pass == NULL || timeout == 0 || timeout == CRESS_FOREVER)
+        loop->poller->wait(loop, timeout);
+    else if (loop->poller->wait(loop, 0) <= 0)
+        cress__clock_pass(timeout);
+}
+#else
+cress_time loop_clock(void)
+{
+    return sys_now();
+}
+
+static void wait_for_events(cress_loop *loop, cress_time timeout)
+{
+    loop->poller->wait(loop, timeout);
+}
+#endif
+
+/* --- life ------------------------------------------------------------------------------------ */
+
+bool loop_mine(const cress_loop *loop)
+{
+    return loop->thread == &cress__in_callback;
+}
+
+static void report_to_stderr(cress_loop *loop, cress_watch *watch, const char *context, int error)
+{
+    if (loop->error_fn != NULL)
+        loop->error_fn(loop, watch, context, error, loop->error_arg);
+    else
+        fprintf(stderr, "cress: %s: %s\n", context, cress_error_name(error));
+}
+
+int loop_init(cress_loop *loop, const struct poller_ops *poller, bool hub)
+{
+    memset(loop, 0, sizeof *loop);
+    runq_init(&loop->ready);
+    timers_init(&loop->timers, loop_clock());
+    list_init(&loop->again);
+    for (int i = 0; i < LOOP_PRIORITIES; i++)
+        list_init(&loop->pending[i]);
+    loop->poller = poller;
+    loop->report = report_to_stderr;
+    loop->hub = hub;
+    loop->thread = &cress__in_callback; /* its address names the thread */
+    return poller->open(loop);
+}
+
+void loop_done(cress_loop *loop)
+{
+    fds_disown(loop);
+    loop->poller->close(loop);
+}
+
+int cress_loop_new(const cress_loop_options *options, cress_loop **out)
+{
+    if (out == NULL || (options != NULL && options->size == 0))
+        return -EINVAL;
+    const struct poller_ops *poller = poller_by_name(options != NULL ? options->poller : NULL);
+    if (poller == NULL)
+        return -EINVAL;
+    cress_loop *loop = cress__malloc(sizeof *loop);
+    if (loop == NULL)
+        return -ENOMEM;
+    int error = loop_init(loop, poller, false);
+    if (error < 0) {
+        cress__free(loop);
+        return error;
+    }
+    *out = loop;
+    return 0;
+}
+
+int cress_loop_free(cress_loop *loop)
+{
+    if (loop == NULL)
+        return 0;
+    if (!loop_mine(loop))
+        return -EXDEV;
+    if (loop->hub || loop->running)
+        return -EBUSY;
+    loop_done(loop);
+    cress__free(loop);
+    return 0;
+}
+
+/* --- callbacks ------------------------------------------------------------------------------- */
+
+void loop_run_callback(cress_loop *loop)
+{
+    struct runnode *node = loop->ready.head.next;
+    struct callback *callback = container_of(node, struct callback, node);
+    runq_remove(node);
+    int (*fn)(void *arg) = node->fn; /* the callback may post its node again, or free it */
+    cress__in_callback++;
+    int error = fn(callback->arg);
+    cress__in_callback--;
+    if (error < 0)
+        loop->report(loop, NULL, "callback", error);
+}
+
+void loop_post_mt(cress_loop *loop, struct callback *callback)
+{
+    struct callback *head = atomic_load_explicit(&loop->posted, memory_order_relaxed);
+    do
+        callback->next = head;
+    while (!atomic_compare_exchange_weak(&loop->posted, &head, callback));
+    /* Either the loop sees the callback after it has said that it is about to wait, or we see that
+     * it has said so: both sides write first and look then, in one order for all. */
+    if (atomic_load(&loop->asleep) && atomic_exchange(&loop->asleep, false)) {
+        atomic_fetch_add_explicit(&loop->wakeups, 1, memory_order_relaxed);
+        loop->poller->wake(loop);
+    }
+}
+
+/* What other threads posted, oldest first, joins the line. */
+static void take_posted(cress_loop *loop)
+{
+    if (atomic_load_explicit(&loop->posted, memory_order_relaxed) == NULL)
+        return;
+    struct callback *newest = atomic_exchange_explicit(&loop->posted, NULL, memory_order_acquire);
+    struct callback *oldest = NULL;
+    while (newest != NULL) {
+        struct callback *next = newest->next;
+        newest->next = oldest;
+        oldest = newest;
+        newest = next;
+    }
+    while (oldest != NULL) {
+        struct callback *next = oldest->next;
+        oldest->node.next = NULL; /* it was marked as being under way */
+        runq_push(&loop->ready, &oldest->node);
+        oldest = next;
+    }
+}
+
+/* --- the parts of a turn --------------------------------------------------------------------- */
+
+/* Watchers join the line behind what was woken directly, by priority. */
+static void flush_pending(cress_loop *loop)
+{
+    struct list *node;
+    for (int i = LOOP_PRIORITIES - 1; i >= 0; i--)
+        while ((node = list_pop(&loop->pending[i])) != NULL)
+            runq_push(&loop->ready, watch_of_pending(node));
+}
+
+cress_time loop_tick(cress_loop *loop)
+{
+    cress_time now = loop_clock();
+    timers_advance(&loop->timers, now);
+    take_posted(loop);
+    flush_pending(loop);
+    return now;
+}
+
+void loop_look(cress_loop *loop, cress_time timeout)
+{
+    fds_rearm(loop);
+    loop->polls++;
+    if (timeout > 0) {
+        atomic_store(&loop->asleep, true);
+        if (atomic_load(&loop->posted) != NULL)
+            timeout = 0;
+        else
+            loop->poll_waits++;
+    }
+    wait_for_events(loop, timeout);
+    if (atomic_load_explicit(&loop->asleep, memory_order_relaxed))
+        atomic_store_explicit(&loop->asleep, false, memory_order_relaxed);
+    if (loop->timers.armed > 0)
+        loop_tick(loop);
+    else {
+        take_posted(loop);
+        flush_pending(loop);
+    }
+}
+
+cress_time loop_next(cress_loop *loop)
+{
+    if (!runq_empty(&loop->ready))
+        return 0;
+    if (loop->timers.armed == 0)
+        return CRESS_FOREVER;
+    cress_time now = loop_tick(loop);
+    if (!runq_empty(&loop->ready))
+        return 0;
+    cress_time next = timers_next(&loop->timers);
+    return next == TIMER_NEVER ? CRESS_FOREVER : next > now ? next - now : 0;
+}
+
+/* --- a loop by itself ------------------------------------------------------------------------ */
+
+static int mark(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+static bool loop_busy(const cress_loop *loop)
+{
+    return loop_alive(loop) || !runq_empty(&loop->ready);
+}
+
+/* Run what is ready now, not what it makes ready. */
+static void run_ready(cress_loop *loop)
+{
+    struct callback end = { .node.fn = mark };
+    runq_push(&loop->ready, &end.node);
+    while (loop->ready.head.next != &end.node && !loop->stop)
+        loop_run_callback(loop);
+    runq_remove(&end.node);
+}
+
+int cress_loop_run(cress_loop *loop, cress_run_mode mode)
+{
+    if (!loop_mine(loop))
+        return -EXDEV;
+    if (loop->hub || loop->running)
+        return -EBUSY;
+    loop->running = true;
+    loop->stop = false;
+    do {
+        cress_time timeout = loop_next(loop);
+        if (timeout == CRESS_FOREVER && !loop_alive(loop))
+            break;
+        loop_look(loop, mode == CRESS_RUN_NOWAIT ? 0 : timeout);
+        run_ready(loop);
+    } while (mode == CRESS_RUN_DEFAULT && !loop->stop && loop_busy(loop));
+    loop->running = false;
+    return loop_busy(loop);
+}
+
+int cress_loop_break(cress_loop *loop)
+{
+    if (!loop_mine(loop))
+        return -EXDEV;
+    if (!loop->running)
+        return -EINVAL;
+    loop->stop = true;
+    return 0;
+}
+
+cress_time cress_loop_now(cress_loop *loop)
+{
+    return loop->timers.now;
+}
+
+cress_time cress_loop_update(cress_loop *loop)
+{
+    return loop_tick(loop);
+}
+
+size_t cress_loop_active(const cress_loop *loop)
+{
+    return loop->refs;
+}
+
+const char *cress_loop_poller(const cress_loop *loop)
+{
+    return loop->poller->name;
+}
+
+int cress_loop_fd(const cress_loop *loop)
+{
+    return loop->poller->fd(loop);
+}
+
+cress_time cress_loop_timeout(cress_loop *loop)
+{
+    return loop_next(loop);
+}
+
+int cress_loop_set_error_hook(cress_loop *loop, cress_loop_error_fn fn, void *arg)
+{
+    if (loop == NULL)
+        return -EINVAL;
+    if (!loop_mine(loop))
+        return -EXDEV;
+    if (loop->hub)
+        return -EBUSY;
+    loop->error_fn = fn;
+    loop->error_arg = arg;
+    return 0;
+}

@@ -1,0 +1,292 @@
+#include "loop/timers.h"
+
+void timers_init(struct timers *w, cress_time now)
+{
+    *w = (struct timers){ .now = now };
+    list_init(&w->fresh);
+    list_init(&w->due);
+    list_init(&w->come);
+    for (int level = 0; level < TIMER_LEVELS; level++)
+        for (int slot = 0; slot < TIMER_SLOTS; slot++)
+            list_init(&w->slots[level][slot]);
+}
+
+static uint64_t tick_of(cress_time t)
+{
+    return (uint64_t)t >> TIMER_TICK_SHIFT;
+}
+
+static struct timer *of_link(struct list *link)
+{
+    return container_of(link, struct timer, link);
+}
+
+/* Link an armed timer, which is not linked, where its deadline belongs. */
+static void place(struct timers *w, struct timer *t)
+{
+    uint64_t tick = tick_of(t->deadline), base = tick_of(w->now);
+    t->key = t->deadline;
+    if (tick <= base) {
+        list_push(&w->come, &t->link);
+        return;
+    }
+    int level = (63 - __builtin_clzll(tick ^ base)) / TIMER_LEVEL_BITS;
+    int slot = (int)(tick >> (level * TIMER_LEVEL_BITS)) & (TIMER_SLOTS - 1);
+    list_push(&w->slots[level][slot], &t->link);
+    w->used[level] |= (uint64_t)1 << slot;
+}
+
+/* The deadline is known now: link the timer, unless it stands early enough already. */
+static void settle(struct timers *w, struct timer *t)
+{
+    if (list_linked(&t->link)) {
+        if (t->key <= t->deadline)
+            return; /* (1) */
+        list_remove(&t->link);
+    }
+    place(w, t);
+}
+
+void timer_start_at(struct timers *w, struct timer *t, cress_time deadline)
+{
+    w->armed += !timer_armed(t);
+    list_remove(&t->fresh);
+    t->deadline = deadline == TIMER_NEVER ? TIMER_NEVER - 1 : deadline;
+    t->number = ++w->number;
+    settle(w, t);
+}
+
+/* Give what was started since the last reading its deadline. */
+static void settle_fresh(struct timers *w)
+{
+    struct list *node;
+    while ((node = list_pop(&w->fresh)) != NULL) {
+        struct timer *t = container_of(node, struct timer, fresh);
+        /* CRESS_FOREVER is nobody's deadline here: what would overflow comes just before. */
+        if (__builtin_add_overflow(w->now, t->deadline, &t->deadline) || t->deadline == TIMER_NEVER)
+            t->deadline = TIMER_NEVER - 1;
+        settle(w, t);
+    }
+}
+
+/* Whether a linked timer stands where its deadline belongs: it was neither stopped nor put off. */
+static bool in_place(const struct timer *t)
+{
+    return t->deadline == t->key && !list_linked(&t->fresh);
+}
+
+/* Whether the wheel has to keep it: a fresh one is placed when it is settled. */
+static bool wanted(const struct timer *t)
+{
+    return timer_armed(t) && !list_linked(&t->fresh);
+}
+
+/* Empty a list: drop what was stopped meanwhile, place the rest anew. */
+static void redistribute(struct timers *w, struct list *from)
+{
+    struct list moving;
+    list_init(&moving);
+    list_splice(&moving, from);
+    struct list *node;
+    while ((node = list_pop(&moving)) != NULL)
+        if (wanted(of_link(node)))
+            place(w, of_link(node));
+}
+
+/* The earliest slot that has something in it. */
+static struct list *first_slot(struct timers *w, int *level, int *slot)
+{
+    for (int l = 0; l < TIMER_LEVELS; l++)
+        while (w->used[l] != 0) {
+            int s = __builtin_ctzll(w->used[l]);
+            if (!list_empty(&w->slots[l][s])) {
+                *level = l;
+                *slot = s;
+                return &w->slots[l][s];
+            }
+            w->used[l] &= w->used[l] - 1; /* all of it was removed */
+        }
+    return NULL;
+}
+
+/* The first tick of a slot: the wheel's own bits above the level, the slot's at it, zeros below. */
+static uint64_t slot_tick(const struct timers *w, int level, int slot)
+{
+    int shift = level * TIMER_LEVEL_BITS;
+    uint64_t above = tick_of(w->now) >> shift & ~(uint64_t)(TIMER_SLOTS - 1);
+    return (above | (uint64_t)slot) << shift;
+}
+
+/* --- the current tick, sorted ---------------------------------------------------------------- */
+
+static bool before(const struct timer *a, const struct timer *b)
+{
+    return a->deadline != b->deadline ? a->deadline < b->deadline : a->number < b->number;
+}
+
+/* Merge two sorted chains, linked by next and ended by NULL. */
+static struct list *merge(struct list *a, struct list *b)
+{
+    struct list first, *last = &first;
+    while (a != NULL && b != NULL) {
+        struct list **less = before(of_link(b), of_link(a)) ? &b : &a;
+        last = last->next = *less;
+        *less = (*less)->next;
+    }
+    last->next = a != NULL ? a : b;
+    return first.next;
+}
+
+/* Merge sort without recursion: bin i holds a sorted chain of 2^i, as in counting. */
+static struct list *sorted(struct list *chain)
+{
+    struct list *bins[32] = { NULL };
+    unsigned top = 0;
+    while (chain != NULL) {
+        struct list *one = chain;
+        chain = chain->next;
+        one->next = NULL;
+        unsigned i = 0;
+        for (; bins[i] != NULL; i++) {
+            one = merge(bins[i], one);
+            bins[i] = NULL;
+        }
+        bins[i] = one;
+        top = i > top ? i : top;
+    }
+    struct list *all = NULL;
+    for (unsigned i = 0; i <= top; i++)
+        all = bins[i] == NULL ? all : all == NULL ? bins[i] : merge(bins[i], all);
+    return all;
+}
+
+/* Take a ring apart into a chain. */
+static struct list *unring(struct list *head)
+{
+    if (list_empty(head))
+        return NULL;
+    struct list *chain = head->next;
+    head->prev->next = NULL;
+    list_init(head);
+    return chain;
+}
+
+/* Bring what has come into the sorted ring. */
+static void sort_due(struct timers *w)
+{
+    if (list_empty(&w->come))
+        return;
+    struct list *come = w->come.next->next == &w->come ? unring(&w->come) : sorted(unring(&w->come));
+    struct list *chain = merge(unring(&w->due), come);
+    while (chain != NULL) {
+        struct list *next = chain->next;
+        list_push(&w->due, chain);
+        chain = next;
+    }
+}
+
+/* The first that is due, with what was stopped or put off cleared away; NULL: none. */
+static struct timer *first_due(struct timers *w)
+{
+    sort_due(w);
+    while (!list_empty(&w->due)) {
+        struct timer *t = of_link(w->due.next);
+        if (in_place(t))
+            return t;
+        list_remove(&t->link);
+        if (wanted(t)) {
+            place(w, t);
+            sort_due(w);
+        }
+    }
+    return NULL;
+}
+
+/* --- turning --------------------------------------------------------------------------------- */
+
+void timers_advance(struct timers *w, cress_time now)
+{
+    struct list *list;
+    int level, slot;
+    uint64_t tick = tick_of(now);
+    while ((list = first_slot(w, &level, &slot)) != NULL && slot_tick(w, level, slot) <= tick) {
+        /* Stand at the start of the slot, so that its timers find their new level. */
+        w->now = (cress_time)(slot_tick(w, level, slot) << TIMER_TICK_SHIFT);
+        w->used[level] &= ~((uint64_t)1 << slot);
+        redistribute(w, list);
+    }
+    if (now > w->now)
+        w->now = now;
+    settle_fresh(w);
+
+    /* What fires may start timers anew: they are fresh, so this ends. */
+    struct timer *t;
+    while ((t = first_due(w)) != NULL && t->deadline <= now) {
+        list_remove(&t->link);
+        t->deadline = TIMER_NEVER;
+        w->armed--;
+        t->fire(t);
+    }
+}
+
+enum { SCAN = 32 }; /* so many of a slot are looked at for the exact next deadline */
+
+cress_time timers_next(struct timers *w)
+{
+    invariant(list_empty(&w->fresh));
+    struct timer *t = first_due(w);
+    if (t != NULL)
+        return t->deadline;
+
+    int level, slot;
+    struct list *list;
+    while ((list = first_slot(w, &level, &slot)) != NULL) {
+        cress_time least = TIMER_NEVER;
+        int seen = 0;
+        for (struct list *node = list->next, *next; node != list; node = next) {
+            if (++seen > SCAN)
+                return (cress_time)(slot_tick(w, level, slot) << TIMER_TICK_SHIFT);
+            t = of_link(node);
+            if (in_place(t)) {
+                least = t->deadline < least ? t->deadline : least;
+                next = node->next;
+                continue;
+            }
+            struct list *previous = node->prev;
+            list_remove(node); /* stopped, or put off: it only seemed to be next */
+            if (wanted(t))
+                place(w, t); /* may come back to the end of this very list, in place then */
+            next = previous->next;
+        }
+        if (least != TIMER_NEVER)
+            return least;
+    }
+    return TIMER_NEVER;
+}
+
+bool timers_check(const struct timers *w)
+{
+    size_t linked = 0;
+    for (int l = 0; l < TIMER_LEVELS; l++)
+        for (int s = 0; s < TIMER_SLOTS; s++)
+            for (struct list *n = w->slots[l][s].next; n != &w->slots[l][s]; n = n->next) {
+                struct timer *t = of_link(n);
+                if (!(w->used[l] >> s & 1) || tick_of(t->key) < tick_of(w->now))
+                    return false;
+                if (wanted(t)) {
+                    if (t->key > t->deadline) /* (4) */
+                        return false;
+                    linked++;
+                }
+            }
+    for (struct list *n = w->due.next; n != &w->due; n = n->next)
+        linked += wanted(of_link(n));
+    for (struct list *n = w->come.next; n != &w->come; n = n->next)
+        linked += wanted(of_link(n));
+    for (struct list *n = w->fresh.next; n != &w->fresh; n = n->next) {
+        if (!timer_armed(container_of(n, struct timer, fresh))) /* (3) */
+            return false;
+        linked++;
+    }
+    return linked == w->armed;
+}

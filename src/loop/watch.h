@@ -1,0 +1,53 @@
+/* watch - what all watchers share, and the way from an event to the callback.
+ *
+ *     IDLE -> ACTIVE   [cress_watch_start]        ACTIVE  -> IDLE  [stop]
+ *     ACTIVE -> READY  [watch_ready]              READY   -> IDLE  [stop]
+ *     READY -> ACTIVE  [run: the callback is called; one-shot kinds: IDLE]
+ *
+ * (1) READY: the watcher stands in its loop's `pending` or in the line itself, never in both.
+ * (2) `run` calls the callback last: it may stop the watcher, start it again, free its memory.
+ *
+ * Each kind has a file and a table of functions.
+ */
+#ifndef CRESS_LOOP_WATCH_H
+#define CRESS_LOOP_WATCH_H
+
+#include "loop/loop.h"
+
+struct watch;
+
+struct watch_kind {
+    const char *name;
+    int (*start)(struct watch *w); /* let it happen; 0 or an error */
+    void (*stop)(struct watch *w);
+    void (*ran)(struct watch *w); /* before the callback: what has to be ready for the next event */
+};
+
+struct watch {
+    struct callback callback; /* its node is queued, its arg is the watcher */
+    struct list pending;
+    const struct watch_kind *kind;
+    cress_watch_fn fn;
+    void *arg;
+    int events; /* for the callback */
+    int8_t priority;
+    bool active, unref;
+};
+_Static_assert(sizeof(struct watch) <= sizeof(cress_watch), "cress_watch is too small");
+
+static inline struct watch *watch_inside(cress_watch *w)
+{
+    return (struct watch *)(void *)w;
+}
+
+/* Common part of all init functions: 0; -EINVAL; -EXDEV. */
+int watch_init(cress_watch *public, const struct watch_kind *kind, cress_loop *loop,
+               cress_watch_fn fn, void *arg);
+
+/* Its event came: have the callback called. Events add up until it is. */
+void watch_ready(struct watch *w, int events);
+
+/* It stops by itself: a timer that fired for the last time. */
+void watch_ended(struct watch *w);
+
+#endif
