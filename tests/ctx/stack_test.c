@@ -297,8 +297,8 @@ static void ageing_does_a_bounded_amount_at_a_time(void **state)
     take(MANY);
     put_all(MANY);
     CHECK_EQ(stack_age(&pool), 0);
-    CHECK_EQ(stack_age(&pool), 256 + MANY / 32);
-    for (int i = 0; i < 30; i++)
+    CHECK_EQ(stack_age(&pool), 128 + MANY / 64);
+    for (int i = 0; i < 60; i++)
         stack_age(&pool);
     CHECK_EQ(owners(MANY), 0);
 }

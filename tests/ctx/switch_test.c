@@ -332,6 +332,12 @@ static void computes_with_less_precision(void *value)
 static void each_context_keeps_its_x87_precision(void **state)
 {
     (void)state;
+    x87_set_control(0x27f);
+    if (x87_control() != 0x27f) {
+        printf("skipped: valgrind has no x87 precision control\n");
+        skip();
+    }
+    x87_set_control(0x37f);
     side_make(&a, computes_with_less_precision);
     for (int i = 0; i < 10; i++) {
         ctx_switch(&native, &a.ctx, NULL);
@@ -387,12 +393,18 @@ static void sticky_flags_alone_load_no_control_word(void **state)
         printf("skipped: swapcontext loads the control words always\n");
         skip();
     }
+    volatile double third = 1.0;
+    third = third / 3;
+    if ((sticky() & INEXACT) == 0) {
+        printf("skipped: valgrind sets no sticky flags\n");
+        skip();
+    }
     side_make(&a, tells_the_sticky_flags);
     for (int i = 0; i < 3; i++) {
         clear_sticky();
         ctx_switch(&native, &a.ctx, NULL);
         CHECK_EQ(seen & INEXACT, 0);
-        volatile double third = 1.0;
+        third = 1.0;
         third = third / 3;
         ctx_switch(&native, &a.ctx, NULL);
         CHECK_EQ(seen & INEXACT, INEXACT);
@@ -485,7 +497,7 @@ static void the_chain_of_frame_pointers_ends_at_the_entry(void **state)
 
 static volatile bool stepping;
 static int steps_on[2]; /* walks begun on the stack of a, of b */
-static int steps_elsewhere;
+static int steps_elsewhere, n_steps;
 
 static noinline void steps_a(void *value)
 {
@@ -534,6 +546,7 @@ static void on_step(int sig, siginfo_t *info, void *argument)
     ucontext_t *at = argument;
     const char *ip = (const char *)at->uc_mcontext.gregs[REG_RIP];
     uintptr_t sp = (uintptr_t)at->uc_mcontext.gregs[REG_RSP];
+    n_steps++;
     if (stepping)
         at->uc_mcontext.gregs[REG_EFL] |= 0x100;
     else
@@ -572,6 +585,10 @@ static void every_instruction_of_the_switch_can_be_unwound(void **state)
     side_make(&b, steps_b);
     ctx_switch(&native, &b.ctx, NULL); /* b begins, goes to a, which steps to b, which goes home */
     sigaction(SIGTRAP, &old, NULL);
+    if (n_steps == 1) { /* the first is our own raise() */
+        printf("skipped: valgrind makes no single steps\n");
+        skip();
+    }
     CHECK_GE(steps_on[0], 10);
     CHECK_GE(steps_on[1], 9);
     CHECK_EQ(steps_elsewhere, 0);
