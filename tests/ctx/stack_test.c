@@ -75,6 +75,12 @@ static void a_stack_has_at_least_the_bytes_asked_for(void **state)
             CHECK_GE(usable(s), size);
             CHECK_EQ((uintptr_t)s->top % 64, 0);
         }
+        for (size_t pitch = 65536; pitch <= (size_t)4 << 20; pitch *= 2) { /* what just fits */
+            CHECK_GE(usable(stack_get(&pool, pitch)), pitch);
+            CHECK_GE(usable(stack_get(&pool, pitch - 1)), pitch - 1);
+            CHECK_GE(usable(stack_get(&pool, pitch - 16384)), pitch - 16384);
+            CHECK_GE(usable(stack_get(&pool, pitch - 18304)), pitch - 18304);
+        }
         struct stack *s = stack_get(&pool, 0);
         CHECK_GE(usable(s), 46 << 10);
     }
