@@ -33,7 +33,7 @@ int hub_park_until(struct cress_hub *h, cress_coro *self, const struct wait_info
         timer_init(timer, time_out);
         self->flags |= CORO_HAS_TIMER;
     }
-    timer->fire = time_out; /* one that started later had another */
+    timer->fire = time_out;                     /* one that started later had another */
     bool counts = !(self->flags & CORO_DAEMON); /* (4) */
     h->loop.refs += counts;
     timer_start(&h->loop.timers, timer, timeout);

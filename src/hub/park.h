@@ -29,8 +29,8 @@ enum park_flags {
 
 /* What a coroutine waits for, in words for reports; lives as long as the wait. */
 struct wait_info {
-    const char *what;   /* "reading fd" */
-    long number;        /* printed behind it if `numbered` */
+    const char *what; /* "reading fd" */
+    long number;      /* printed behind it if `numbered` */
     bool numbered;
     const cress_greenlet *target; /* its name is printed behind, if not NULL */
 };

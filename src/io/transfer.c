@@ -97,7 +97,8 @@ static ssize_t writev_step(const struct fd_call *c, const struct transfer *t)
         return r;
     if (c->ours)
         return cress__sys_writev_quietly(c->fd, t->iov, t->count, 0);
-    r = cress__sys_nowait() ? cress__sys_writev_quietly(c->fd, t->iov, t->count, RWF_NOWAIT) : -EOPNOTSUPP;
+    r = cress__sys_nowait() ? cress__sys_writev_quietly(c->fd, t->iov, t->count, RWF_NOWAIT)
+                            : -EOPNOTSUPP;
     if (r == -EAGAIN && is_regular(c->fd))
         r = -EOPNOTSUPP;
     if (!unsupported(r))
