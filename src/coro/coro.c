@@ -177,7 +177,8 @@ static void run_hooks(struct thread *t, cress_coro *from, cress_coro *to)
     cress__closed--;
 }
 
-noinline void *coro_jump_with_extras(struct thread *t, cress_coro *self, cress_coro *to, void *value)
+noinline void *coro_jump_with_extras(struct thread *t, cress_coro *self, cress_coro *to,
+                                     void *value)
 {
     if (t->hooks != NULL)
         run_hooks(t, self, to);
