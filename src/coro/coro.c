@@ -18,11 +18,6 @@ enum {
 
 /* --- birth ----------------------------------------------------------------------------------- */
 
-void coro_init(cress_coro *co, struct thread *t, cress_coro_fn fn, void *arg)
-{
-    *co = (cress_coro){ .thread = t, .state = CORO_NEW, .fn = fn, .arg = arg, .refs = 1 };
-}
-
 int cress_coro_new(const cress_coro_options *options, cress_coro_fn fn, void *arg, cress_coro **out)
 {
     cress_coro_options o = CRESS_CORO_OPTIONS_INIT;

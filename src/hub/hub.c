@@ -42,13 +42,21 @@ static void adapt(struct cress_hub *h, cress_time took)
     }
 }
 
-/* Once in a while there are stacks that nobody needs any more. */
+/* After a time there are stacks that nobody needed during all of it: some of them give their pages
+ * back. */
 static void age_stacks(struct cress_hub *h, cress_time now)
 {
-    if (now - h->last_age < CRESS_SECONDS(1))
+    if (now - h->last_age < AGE_NS)
         return;
     h->last_age = now;
-    stack_age(&h->thread->stacks);
+    h->aged_spawns = h->spawns;
+    h->cold_stacks = stack_age(&h->thread->stacks) > 0;
+}
+
+/* Whether there may be such stacks: then also a hub that sleeps looks after them. */
+static bool may_age(const struct cress_hub *h)
+{
+    return h->cold_stacks || h->spawns != h->aged_spawns;
 }
 
 static int nothing(void *arg)
@@ -115,7 +123,12 @@ static noinline void hub_idle(struct cress_hub *h, cress_coro *self)
         if (!runq_empty(&loop->ready))
             return;
     }
-    look(h, timeout);
+    if (timeout <= AGE_NS || !may_age(h)) {
+        look(h, timeout);
+    } else {
+        look(h, AGE_NS);
+        age_stacks(h, loop_clock());
+    }
 }
 
 noinline cress_coro *hub_pick(struct cress_hub *h, cress_coro *self)
