@@ -90,10 +90,9 @@ CRESS_API int cress_post(cress_hub *hub, cress_callback *node, cress_callback_fn
 CRESS_API int cress_unpost(cress_callback *node);
 
 /** As cress_post(), from any thread, with a node that no other thread touches until it ran. Wakes
- * the hub if it sleeps; that one may come does not keep a hub from finding that nothing can wake its
- * main any more (-EDEADLK), an async watcher does. The hub must not be destroyed meanwhile. Callbacks of
- * one thread run in the
- * order in which they were posted. They cannot be taken back.
+ * the hub if it sleeps. That one may come does not keep a hub from finding that nothing can wake its
+ * main any more (-EDEADLK). Callbacks of one thread run in the order in which they were posted, and
+ * cannot be taken back. The hub must not be destroyed meanwhile.
  *
  * Never switches, needs no lock and no memory. Any thread.
  *
