@@ -63,7 +63,7 @@ CRESS_API cress_loop *cress_hub_loop(cress_hub *hub);
  * Switches. A cancellation point (of a scope around it). Main greenlet only.
  *
  * @return 0, nothing is left; > 0, that many greenlets are blocked for ever, waiting for what
- *         nobody can do any more; -ETIMEDOUT; -ECANCELED; -EINVAL, negative; -EPERM, not the main
+ *         nobody can do any more; -ETIMEDOUT; -EAGAIN, timeout is 0 and something is left; -ECANCELED; -EINVAL, negative; -EPERM, not the main
  *         greenlet; -EMFILE and -ENOMEM as cress_hub_get()
  */
 CRESS_API int cress_run(cress_time timeout);

@@ -92,12 +92,13 @@ void coro_drop_stack(cress_coro *co)
 /* Whether the caller may end co: its thread, or anybody once that has ended. */
 static int check_owner(const cress_coro *co)
 {
-    if (co->thread != cress__thread && !atomic_load(&co->thread->dead))
+    bool dead = atomic_load(&co->thread->dead);
+    if (co->thread != cress__thread && !dead)
         return -EXDEV;
-    if (co->state == CORO_RUNNING || co->state == CORO_PARKED || co->owner != NULL ||
-        co == &co->thread->native)
+    if (co->owner != NULL || co == &co->thread->native)
         return -EBUSY;
-    return 0;
+    /* What waited in the hub of a thread that has ended waits for nothing. */
+    return (co->state == CORO_RUNNING || co->state == CORO_PARKED) && !dead ? -EBUSY : 0;
 }
 
 int cress_coro_abandon(cress_coro *co)

@@ -153,6 +153,7 @@ noinline cress_coro *hub_start(struct cress_hub *h, cress_coro *next, cress_coro
     while (next->state == CORO_NEW && coro_start(h->thread, next) < 0) {
         struct cress_greenlet *g = next->owner;
         next->state = CORO_ENDED;
+        greenlet_discard(g);
         greenlet_finish(h, g, CRESS_FAILED, NULL, -ENOMEM);
         greenlet_release(g);
         next = hub_next(h, self);
@@ -202,8 +203,7 @@ static void drop_greenlet(void *block, void *arg)
     if (runnode_queued(&b->co.node))
         runq_remove(&b->co.node);
     if (b->co.state == CORO_NEW) {
-        if (g->extra != NULL && g->extra->on_discard != NULL)
-            g->extra->on_discard(g->value);
+        greenlet_discard(g);
     } else {
         h->abandoned++;
         hub_report(h, g, "abandoned, since its hub ends", -ECANCELED);
