@@ -52,8 +52,7 @@ int fd_wait_until(struct fd_call *c, cress_time timeout)
     if (unlikely(error < 0))
         return error;
 
-    uint8_t busy =
-        (uint8_t)((events & CRESS_IN ? FD_READING : 0) | (events & CRESS_OUT ? FD_WRITING : 0));
+    uint8_t busy = fd_busy(events);
     bool counts = !(self->flags & CORO_DAEMON);
     uint32_t generation = entry->generation;
     struct wait_info info = { .what = events & CRESS_IN ? "reading fd" : "writing fd",
