@@ -26,6 +26,20 @@
 /** Marks what the shared library exports. */
 #define CRESS_API __attribute__((visibility("default")))
 
+/* What every CRESS_X_INIT stands for: all zero, except that size is set. C++ learned to name members
+ * in initialisers only with C++20, and warns of those that are not named. */
+#ifdef __cplusplus
+template <typename options> static inline options cress__sized(void)
+{
+    options o = options();
+    o.size = sizeof(options);
+    return o;
+}
+#define CRESS__SIZED(type) cress__sized<type>()
+#else
+#define CRESS__SIZED(type) { .size = sizeof(type) }
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif

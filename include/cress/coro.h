@@ -69,7 +69,7 @@ typedef struct cress_coro_options {
 } cress_coro_options;
 
 /** The start of every cress_coro_options. */
-#define CRESS_CORO_OPTIONS_INIT { .size = sizeof(cress_coro_options) }
+#define CRESS_CORO_OPTIONS_INIT CRESS__SIZED(cress_coro_options)
 
 /** Make a coroutine that has not started. Needs no stack yet.
  *

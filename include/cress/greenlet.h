@@ -66,7 +66,7 @@ typedef struct cress_spawn_options {
 } cress_spawn_options;
 
 /** The start of every cress_spawn_options. */
-#define CRESS_SPAWN_OPTIONS_INIT { .size = sizeof(cress_spawn_options) }
+#define CRESS_SPAWN_OPTIONS_INIT CRESS__SIZED(cress_spawn_options)
 
 /** Spawn with options. out = NULL: no reference is wanted (as cress_go()).
  *
@@ -114,7 +114,7 @@ typedef struct cress_join_options {
 } cress_join_options;
 
 /** The start of every cress_join_options. */
-#define CRESS_JOIN_OPTIONS_INIT { .size = sizeof(cress_join_options) }
+#define CRESS_JOIN_OPTIONS_INIT CRESS__SIZED(cress_join_options)
 
 /** Wait until all of n greenlets have ended, or as many as the options say. Duplicates and NULLs
  * are fine. With raise_error, the result is the error of the one that failed first in time.

@@ -180,7 +180,7 @@ typedef struct cress_hub_counts {
 } cress_hub_counts;
 
 /** The start of every cress_hub_counts. */
-#define CRESS_HUB_COUNTS_INIT { .size = sizeof(cress_hub_counts) }
+#define CRESS_HUB_COUNTS_INIT CRESS__SIZED(cress_hub_counts)
 
 /** Read the counters of a hub.
  *

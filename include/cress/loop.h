@@ -56,7 +56,7 @@ typedef struct cress_loop_options {
 } cress_loop_options;
 
 /** The start of every cress_loop_options. */
-#define CRESS_LOOP_OPTIONS_INIT { .size = sizeof(cress_loop_options) }
+#define CRESS_LOOP_OPTIONS_INIT CRESS__SIZED(cress_loop_options)
 
 /** How cress_loop_run() runs. */
 typedef enum cress_run_mode {

@@ -57,7 +57,7 @@ typedef struct cress_dial_options {
 } cress_dial_options;
 
 /** The start of every cress_dial_options. */
-#define CRESS_DIAL_OPTIONS_INIT { .size = sizeof(cress_dial_options) }
+#define CRESS_DIAL_OPTIONS_INIT CRESS__SIZED(cress_dial_options)
 
 /** Connect to an address. Where it means several (localhost: ::1 and 127.0.0.1), they are tried in
  * turn within the one timeout, and the error is that of the last.
@@ -83,7 +83,7 @@ typedef struct cress_listen_options {
 } cress_listen_options;
 
 /** The start of every cress_listen_options. */
-#define CRESS_LISTEN_OPTIONS_INIT { .size = sizeof(cress_listen_options) }
+#define CRESS_LISTEN_OPTIONS_INIT CRESS__SIZED(cress_listen_options)
 
 /** Listen on an address. SO_REUSEADDR is set, and TCP_NODELAY, which accepted connections inherit.
  * Port 0 lets the system choose: cress_address_local() tells.

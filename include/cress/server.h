@@ -48,7 +48,7 @@ typedef struct cress_server_options {
 } cress_server_options;
 
 /** The start of every cress_server_options. */
-#define CRESS_SERVER_OPTIONS_INIT { .size = sizeof(cress_server_options) }
+#define CRESS_SERVER_OPTIONS_INIT CRESS__SIZED(cress_server_options)
 
 /** Make a server. Nothing is bound before it is started.
  *

@@ -119,7 +119,7 @@ static size_t append_number(char *line, size_t at, size_t size, size_t n)
     return append(line, at, size, p);
 }
 
-bool coro_locate_overflow(struct thread *t, void *address, char *line, size_t size)
+bool coro_locate_overflow(struct thread *t, const void *address, char *line, size_t size)
 {
     const cress_coro *co = t->current;
     if (co->stack == NULL)

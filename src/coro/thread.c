@@ -14,7 +14,7 @@ static pthread_key_t end_key;
 static pthread_once_t end_once = PTHREAD_ONCE_INIT;
 static bool end_key_made;
 
-static bool locate(void *address, char *line, size_t size)
+static bool locate(const void *address, char *line, size_t size)
 {
     struct thread *t = cress__thread;
     return t != NULL && coro_locate_overflow(t, address, line, size);
@@ -43,7 +43,7 @@ static void thread_end(void *record)
 static void make_key(void)
 {
     end_key_made = pthread_key_create(&end_key, thread_end) == 0;
-    overflow_set_locator(locate);
+    overflow_set_locate(locate);
 }
 
 struct thread *cress__thread_make(void)

@@ -1,6 +1,8 @@
 /* park - waiting for a limited time; cress_park() and cress_unpark(). */
 #include "hub/park.h"
 
+#include <cress/waiter.h>
+
 #include <errno.h>
 
 noinline int hub_enter_slowly(struct cress_hub **out)
