@@ -15,6 +15,10 @@
 #ifndef BENCH_H
 #define BENCH_H
 
+#ifndef _GNU_SOURCE /* sched_setaffinity; a compiler for C++ has it set */
+#define _GNU_SOURCE
+#endif
+
 #include <errno.h>
 #include <sched.h>
 #include <stdbool.h>
