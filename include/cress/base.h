@@ -37,7 +37,10 @@ template <typename options> static inline options cress__sized(void)
 }
 #define CRESS__SIZED(type) cress__sized<type>()
 #else
-#define CRESS__SIZED(type) { .size = sizeof(type) }
+#define CRESS__SIZED(type)   \
+    {                        \
+        .size = sizeof(type) \
+    }
 #endif
 
 #ifdef __cplusplus
@@ -50,11 +53,11 @@ typedef int64_t cress_time;
 /** As a timeout: wait for ever. As a deadline: never. */
 #define CRESS_FOREVER INT64_MAX
 /** n microseconds. */
-#define CRESS_US(n) ((cress_time)(n) * 1000)
+#define CRESS_US(n) ((cress_time)(n)*1000)
 /** n milliseconds. */
-#define CRESS_MS(n) ((cress_time)(n) * 1000000)
+#define CRESS_MS(n) ((cress_time)(n)*1000000)
 /** n seconds. */
-#define CRESS_SECONDS(n) ((cress_time)(n) * 1000000000)
+#define CRESS_SECONDS(n) ((cress_time)(n)*1000000000)
 
 /** The version of the library that is running, as CRESS_VERSION was when it was built.
  *

@@ -58,13 +58,13 @@ typedef enum cress_guard {
 
 /** What cress_coro_new() may be told. Start with CRESS_CORO_OPTIONS_INIT. */
 typedef struct cress_coro_options {
-    size_t size;       /**< set by CRESS_CORO_OPTIONS_INIT */
-    size_t stack_size; /**< usable bytes at least; 0: 46 KiB. Rounded up to what a pitch of 2^k
+    size_t size;        /**< set by CRESS_CORO_OPTIONS_INIT */
+    size_t stack_size;  /**< usable bytes at least; 0: 46 KiB. Rounded up to what a pitch of 2^k
                             holds beside guard and colour. At most 1 GiB */
-    size_t user_size;  /**< bytes of zeroed memory kept with the coroutine, cress_coro_user() */
-    size_t top_size;   /**< bytes reserved at the top of its stack, cress_coro_top(); at most half
+    size_t user_size;   /**< bytes of zeroed memory kept with the coroutine, cress_coro_user() */
+    size_t top_size;    /**< bytes reserved at the top of its stack, cress_coro_top(); at most half
                             of stack_size */
-    cress_coro *parent;         /**< NULL: the coroutine that runs now */
+    cress_coro *parent; /**< NULL: the coroutine that runs now */
     cress_coro_exit_fn on_exit; /**< NULL: the parent is the successor */
 } cress_coro_options;
 
@@ -233,8 +233,8 @@ CRESS_API size_t cress_coro_stack_peak(const cress_coro *co);
  */
 CRESS_API ssize_t cress_coro_trim(cress_coro *co);
 
-/** Give the pages of all stacks that this thread keeps for reuse back to the system. Done in
- * part automatically: only the 64 most recently used free stacks of a size keep theirs.
+/** Give the pages of all stacks that this thread keeps for reuse back to the system. A hub does so
+ * by itself in part: about once a second, half of those that were not needed meanwhile.
  *
  * Never switches. Any thread, for itself. @return how many stacks were emptied
  */

@@ -53,16 +53,16 @@ CRESS_API cress_greenlet *cress_spawn_later(cress_time delay, cress_fn fn, void 
 
 /** What cress_spawn_with() may be told. Start with CRESS_SPAWN_OPTIONS_INIT. */
 typedef struct cress_spawn_options {
-    size_t size;        /**< set by CRESS_SPAWN_OPTIONS_INIT */
-    const char *name;   /**< copied (31 bytes of it at most); NULL: none */
-    size_t stack_size;  /**< usable bytes at least; 0: 46 KiB */
-    cress_time delay;   /**< becomes ready after that only */
-    void (*on_discard)(void *arg);   /**< called instead of fn when it never runs, by who kills it */
+    size_t size;                   /**< set by CRESS_SPAWN_OPTIONS_INIT */
+    const char *name;              /**< copied (31 bytes of it at most); NULL: none */
+    size_t stack_size;             /**< usable bytes at least; 0: 46 KiB */
+    cress_time delay;              /**< becomes ready after that only */
+    void (*on_discard)(void *arg); /**< called instead of fn when it never runs, by who kills it */
     void (*value_free)(void *value); /**< called with the value by the last cress_unref() */
-    cress_hub *hub;     /**< NULL: this thread's */
-    bool daemon;        /**< does not keep cress_run() going, nor count against a deadlock */
-    bool any_hub;       /**< another hub may start it if this one is busy */
-    bool shared;        /**< may be joined, killed and linked from other threads */
+    cress_hub *hub;                  /**< NULL: this thread's */
+    bool daemon;  /**< does not keep cress_run() going, nor count against a deadlock */
+    bool any_hub; /**< another hub may start it if this one is busy */
+    bool shared;  /**< may be joined, killed and linked from other threads */
 } cress_spawn_options;
 
 /** The start of every cress_spawn_options. */

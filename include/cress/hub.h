@@ -70,11 +70,6 @@ CRESS_API int cress_run(cress_time timeout);
 
 /* --- callbacks ------------------------------------------------------------------------------- */
 
-/** A callback that can be posted: the caller's memory, its fields private. All-zero is valid. */
-typedef struct cress_callback {
-    uintptr_t words[6];
-} cress_callback;
-
 /** What a callback does. A negative result goes to the error hook. */
 typedef int (*cress_callback_fn)(void *arg);
 

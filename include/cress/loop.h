@@ -28,6 +28,11 @@ extern "C" {
 /** A loop. Opaque. */
 typedef struct cress_loop cress_loop;
 
+/** A callback that can be posted: the caller's memory, its fields private. All-zero is valid. */
+typedef struct cress_callback {
+    uintptr_t words[6];
+} cress_callback;
+
 /** What all watchers have in common; the first member of each kind. */
 typedef struct cress_watch {
     uintptr_t words[14];
@@ -40,12 +45,12 @@ typedef struct cress_watch {
 typedef int (*cress_watch_fn)(cress_watch *watch, int events, void *arg);
 
 /** Events of descriptors, the numbers of poll(2). @{ */
-#define CRESS_IN 0x001    /**< POLLIN: reading does not block */
-#define CRESS_PRI 0x002   /**< POLLPRI: urgent data */
-#define CRESS_OUT 0x004   /**< POLLOUT: writing does not block */
-#define CRESS_ERR 0x008   /**< POLLERR: always told */
-#define CRESS_HUP 0x010   /**< POLLHUP: always told */
-#define CRESS_NVAL 0x020  /**< POLLNVAL: not open; always told */
+#define CRESS_IN 0x001     /**< POLLIN: reading does not block */
+#define CRESS_PRI 0x002    /**< POLLPRI: urgent data */
+#define CRESS_OUT 0x004    /**< POLLOUT: writing does not block */
+#define CRESS_ERR 0x008    /**< POLLERR: always told */
+#define CRESS_HUP 0x010    /**< POLLHUP: always told */
+#define CRESS_NVAL 0x020   /**< POLLNVAL: not open; always told */
 #define CRESS_RDHUP 0x2000 /**< POLLRDHUP: the peer sends nothing more */
 /** @} */
 
@@ -268,8 +273,8 @@ typedef struct cress_watch_async {
  *
  * Never switches. The loop's thread. @return 0; -EINVAL, NULL, or active; -EXDEV
  */
-CRESS_API int cress_watch_async_init(cress_watch_async *watch, cress_loop *loop,
-                                     cress_watch_fn fn, void *arg);
+CRESS_API int cress_watch_async_init(cress_watch_async *watch, cress_loop *loop, cress_watch_fn fn,
+                                     void *arg);
 
 /** Have the callback called soon. Sends that come before the callback coalesce; after the last send
  * there is always one call more. The watcher must be active and stay so until this returns.

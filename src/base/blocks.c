@@ -13,7 +13,7 @@ struct blocks_slab {
 noinline struct block *blocks_grow(struct blocks *b)
 {
     if (b->fresh == NULL || (size_t)(b->end - b->fresh) < b->size) {
-        size_t size = b->slabs == NULL              ? FIRST_SLAB
+        size_t size = b->slabs == NULL                ? FIRST_SLAB
                       : b->slabs->size < LARGEST_SLAB ? b->slabs->size * 2
                                                       : LARGEST_SLAB;
         struct blocks_slab *slab = sys_mmap(size, PROT_READ | PROT_WRITE, MAP_NORESERVE);

@@ -42,9 +42,9 @@ struct cress_coro {
     uint8_t flags;         /* the hub's: see hub/park.h */
     uint8_t in_block;      /* the memory belongs to the owner, not to malloc */
     uint8_t reserved;
-    int32_t wake;          /* why the hub woke it */
-    struct scope *scope;   /* the innermost scope, the hub's affair */
-    void *owner;           /* the greenlet, NULL for a raw coroutine */
+    int32_t wake;        /* why the hub woke it */
+    struct scope *scope; /* the innermost scope, the hub's affair */
+    void *owner;         /* the greenlet, NULL for a raw coroutine */
 
     struct stack *stack;
     cress_coro *parent;
@@ -62,6 +62,10 @@ struct cress_coro {
     uintptr_t hub_words[CORO_HUB_WORDS];
     /* The user area follows. */
 };
+
+_Static_assert(offsetof(struct cress_coro, ctx) - offsetof(struct cress_coro, node) ==
+                   offsetof(struct runq, valid),
+               "runq.valid stands where ctx.sp does");
 
 /* Prepare one in memory of the caller's. */
 void coro_init(cress_coro *co, struct thread *t, cress_coro_fn fn, void *arg);

@@ -26,7 +26,8 @@ static bool locate(const void *address, char *line, size_t size)
 static void thread_end(void *record)
 {
     struct thread *t = record;
-    cress__thread = t; /* the destructors of other keys may have made one more meanwhile: not ours */
+    cress__thread =
+        t; /* the destructors of other keys may have made one more meanwhile: not ours */
     if (t->hub != NULL)
         t->hub_done(t->hub);
     cress__thread = NULL;
@@ -63,6 +64,7 @@ struct thread *cress__thread_make(void)
     t->current = &t->native;
     if (__cxa_get_globals != NULL)
         t->eh = __cxa_get_globals();
+    t->extras = t->eh != NULL;
     if (pthread_setspecific(end_key, t) != 0) {
         cress__free(t);
         return NULL;

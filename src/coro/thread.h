@@ -34,7 +34,7 @@ struct thread {
     cress_coro *current;
     const cress_switch_hooks *hooks;
     struct eh_globals *eh; /* NULL in a program without C++ */
-    bool no_switch;        /* in a hook, an exit function, a callback */
+    bool extras;           /* hooks or eh: a switch has more to do */
     struct cress_hub *hub;
     struct stack_pool stacks;
     struct blocks blocks; /* of greenlets */
@@ -43,7 +43,7 @@ struct thread {
     void (*hub_done)(struct cress_hub *hub);             /* the thread ends */
     cress_coro *(*hub_successor)(struct cress_hub *hub); /* the one to go on is busy */
     void (*hub_dispose)(cress_coro *co);                 /* a greenlet's: last touch of it */
-    void (*free_block)(cress_coro *co);                  /* nobody refers to a greenlet's any more */
+    void (*free_block)(cress_coro *co); /* nobody refers to a greenlet's any more */
 
     _Atomic size_t refs;
     atomic_bool dead;

@@ -1,7 +1,7 @@
 /* ctx - a place where a thread's execution can stand still, and the step from one to another.
  *
  * A context is a stack and one word, the stack pointer; everything else that a switch keeps lies
- * below that pointer, on the stack that rests. What a switch keeps is what the ABI lets a function
+ * above that pointer, on the stack that rests. What a switch keeps is what the ABI lets a function
  * call keep: the callee-saved registers and the control half of the floating-point environment
  * (rounding, masks). The sticky flags of fetestexcept(3) belong to the thread, not to the context:
  * keeping them would cost a 50 ns reload whenever two contexts computed different things.
@@ -25,12 +25,6 @@
 #ifdef CRESS_TSAN
 #include <sanitizer/tsan_interface.h>
 #endif
-
-/* Global names carry the library's prefix; the sources use the short ones. */
-#define ctx_adopt cress__ctx_adopt
-#define ctx_make cress__ctx_make
-#define ctx_forget cress__ctx_forget
-#define ctx_sp cress__ctx_sp
 
 struct ctx {
     void *sp; /* while it rests; of ucontext.c: where its ucontext_t is */
@@ -62,9 +56,14 @@ void ctx_forget(struct ctx *c);
 char *ctx_sp(const struct ctx *c);
 
 /* Push what must be kept, store the stack pointer in *save, take the other one, and return value on
- * that side. x86_64.S, aarch64.S or ucontext.c.
+ * that side: inline, or in aarch64.S or ucontext.c.
  */
+#if defined(__x86_64__) && !defined(CRESS_CTX_UCONTEXT)
+#include "ctx/switch_x86_64.h"
+#else
 void *cress__ctx_switch(void **save, void *to, void *value) __attribute__((visibility("hidden")));
+#define ctx_swap cress__ctx_switch
+#endif
 
 /* Rest in from, go on in to, whose switch returns value; return the value of the switch that comes
  * back.
@@ -77,7 +76,7 @@ static always_inline void *ctx_switch(struct ctx *from, struct ctx *to, void *va
 #ifdef CRESS_ASAN
     __sanitizer_start_switch_fiber(&from->fake, to->low, to->size);
 #endif
-    value = cress__ctx_switch(&from->sp, to->sp, value);
+    value = ctx_swap(&from->sp, to->sp, value);
 #ifdef CRESS_ASAN
     __sanitizer_finish_switch_fiber(from->fake, NULL, NULL);
 #endif
@@ -95,7 +94,7 @@ static always_inline _Noreturn void ctx_switch_last(struct ctx *from, struct ctx
 #ifdef CRESS_ASAN
     __sanitizer_start_switch_fiber(NULL, to->low, to->size);
 #endif
-    cress__ctx_switch(&from->sp, to->sp, value);
+    ctx_swap(&from->sp, to->sp, value);
     __builtin_unreachable();
 }
 

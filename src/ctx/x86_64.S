@@ -1,110 +1,21 @@
-/* The switch for x86-64. What a resting context has on its stack, from its stack pointer up:
+/* What a context on x86-64 begins with. The switch itself is inline: switch_x86_64.h.
  *
- *      0  MXCSR          8  r15         40  rbx
- *      4  x87 control   16  r14         48  rbp
- *                       24  r13         56  where to go on
- *                       32  r12
+ * The unwind information ends at cress__ctx_start, whose return address is undefined: a walk along a
+ * stack of ours stops there.
  *
- * The way back is a pop and an indirect jump: after the stack pointer has changed, the processor's
- * own stack of return addresses predicts the wrong place for every `ret` (10.9 ns against 2.9 where
- * two places switch to each other).
- *
- * MXCSR holds control bits, which a function must keep, and sticky flags, which it need not. Saving
- * and comparing costs half a nanosecond; loading one that differs 53. So only the control bits are
- * compared (mask 0xffc0), each by a load as narrow as its store, since a wide load over two younger
- * narrow stores would have to wait until both are in the cache.
- *
- * The unwind information is exact at each instruction: since both stacks have the same layout, it
- * needs no change where the stack pointer does, and from there on describes the other context. It
- * ends at cress__ctx_start, whose return address is undefined.
- *
- * With indirect branch tracking (-fcf-protection) the jump is marked, because the place after a call
- * is no landing pad. Shadow stacks are not supported, and the property note says so: one that lacks
- * the bit makes the linker clear it for the whole library.
+ * With indirect branch tracking (-fcf-protection) what is jumped to is marked. Shadow stacks are not
+ * supported, and the property note says so: one that lacks the bit makes the linker clear it for the
+ * whole library.
  */
 #if defined(__x86_64__) && !defined(CRESS_CTX_UCONTEXT)
 
 #if defined(__CET__) && (__CET__ & 1)
 #define LANDING endbr64
-#define NOTRACK notrack
 #else
 #define LANDING
-#define NOTRACK
 #endif
 
     .text
-
-/* void *cress__ctx_switch(void **save, void *to, void *value) */
-    .globl cress__ctx_switch
-    .hidden cress__ctx_switch
-    .type cress__ctx_switch, @function
-    .p2align 5
-cress__ctx_switch:
-    .cfi_startproc
-    LANDING
-    pushq %rbp
-    .cfi_adjust_cfa_offset 8
-    .cfi_rel_offset %rbp, 0
-    pushq %rbx
-    .cfi_adjust_cfa_offset 8
-    .cfi_rel_offset %rbx, 0
-    pushq %r12
-    .cfi_adjust_cfa_offset 8
-    .cfi_rel_offset %r12, 0
-    pushq %r13
-    .cfi_adjust_cfa_offset 8
-    .cfi_rel_offset %r13, 0
-    pushq %r14
-    .cfi_adjust_cfa_offset 8
-    .cfi_rel_offset %r14, 0
-    pushq %r15
-    .cfi_adjust_cfa_offset 8
-    .cfi_rel_offset %r15, 0
-    subq $8, %rsp
-    .cfi_adjust_cfa_offset 8
-    stmxcsr (%rsp)
-    fnstcw 4(%rsp)
-    movq %rsp, (%rdi)
-    movl (%rsi), %ecx
-    movzwl 4(%rsi), %r8d
-    xorl (%rsp), %ecx
-    xorw 4(%rsp), %r8w
-    andl $0xffc0, %ecx
-    movq %rdx, %rax
-    movq %rsi, %rsp
-    orl %ecx, %r8d
-    jnz 2f
-1:  addq $8, %rsp
-    .cfi_remember_state
-    .cfi_adjust_cfa_offset -8
-    popq %r15
-    .cfi_adjust_cfa_offset -8
-    .cfi_restore %r15
-    popq %r14
-    .cfi_adjust_cfa_offset -8
-    .cfi_restore %r14
-    popq %r13
-    .cfi_adjust_cfa_offset -8
-    .cfi_restore %r13
-    popq %r12
-    .cfi_adjust_cfa_offset -8
-    .cfi_restore %r12
-    popq %rbx
-    .cfi_adjust_cfa_offset -8
-    .cfi_restore %rbx
-    popq %rbp
-    .cfi_adjust_cfa_offset -8
-    .cfi_restore %rbp
-    popq %rcx
-    .cfi_adjust_cfa_offset -8
-    .cfi_register %rip, %rcx
-    NOTRACK jmp *%rcx
-2:  .cfi_restore_state
-    ldmxcsr (%rsp)
-    fldcw 4(%rsp)
-    jmp 1b
-    .cfi_endproc
-    .size cress__ctx_switch, . - cress__ctx_switch
 
 /* void *cress__ctx_frame(char *top, uint64_t fp, void (*first)(void *, void *), void *second)
  *
@@ -122,15 +33,12 @@ cress__ctx_frame:
     leaq cress__ctx_start(%rip), %rax
     movq %r8, -8(%rdi)
     movq %r8, -16(%rdi)
-    movq %rax, -24(%rdi)
-    movq %r8, -32(%rdi)     /* rbp: the end of a walk along frame pointers */
-    movq %rdx, -40(%rdi)    /* rbx */
-    movq %rcx, -48(%rdi)    /* r12 */
-    movq %r8, -56(%rdi)
-    movq %r8, -64(%rdi)
-    movq %r8, -72(%rdi)
-    movq %rsi, -80(%rdi)
-    leaq -80(%rdi), %rax
+    movq %rcx, -24(%rdi)
+    movq %rdx, -32(%rdi)
+    movq %rax, -40(%rdi)    /* where to go on */
+    movq %r8, -48(%rdi)     /* rbp: the end of a walk along frame pointers */
+    movq %rsi, -56(%rdi)
+    leaq -56(%rdi), %rax
     ret
     .cfi_endproc
     .size cress__ctx_frame, . - cress__ctx_frame
@@ -142,12 +50,15 @@ cress__ctx_frame:
     .p2align 4
 cress__ctx_start:
     .cfi_startproc
-    .cfi_def_cfa_offset 16
+    .cfi_def_cfa_offset 32
     .cfi_undefined %rip
     LANDING
     movq %rax, %rdi
-    movq %r12, %rsi
-    callq *%rbx
+    popq %rax
+    .cfi_adjust_cfa_offset -8
+    popq %rsi
+    .cfi_adjust_cfa_offset -8
+    callq *%rax
     ud2
     .cfi_endproc
     .size cress__ctx_start, . - cress__ctx_start

@@ -14,7 +14,6 @@ static void *serve(void *arg, void *value)
 {
     (void)value;
     struct cress_hub *h = arg;
-    struct thread *t = h->thread;
     static const struct wait_info info = { .what = "callbacks" };
     for (;;) {
         const struct runnode *node = h->loop.ready.head.next;
@@ -25,9 +24,7 @@ static void *serve(void *arg, void *value)
         }
         h->budget--;
         h->callbacks++;
-        t->no_switch = true;
         loop_run_callback(&h->loop);
-        t->no_switch = false;
     }
     return NULL;
 }
@@ -231,7 +228,7 @@ int cress_hub_destroy(cress_time grace)
     struct cress_hub *h = hub_current();
     if (h == NULL)
         return 0;
-    if (h->thread->current != &h->thread->native || h->thread->no_switch || cress__in_callback)
+    if (h->thread->current != &h->thread->native || cress__closed)
         return -EPERM;
     h->abandoned = 0;
     if (h->alive > 0 && grace > 0)

@@ -37,8 +37,8 @@ enum {
 struct cress_hub {
     struct cress_loop loop; /* first: the line is what is touched most */
     int32_t budget, quantum;
-    int32_t io_run;  /* I/O calls that succeeded since the last park */
-    bool in_run;     /* main waits in cress_run() */
+    int32_t io_run; /* I/O calls that succeeded since the last park */
+    bool in_run;    /* main waits in cress_run() */
     bool ending;
     struct thread *thread;
     cress_coro *service;

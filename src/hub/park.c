@@ -10,7 +10,7 @@ noinline int hub_enter_slowly(struct cress_hub **out)
     int error = hub_get(out);
     if (error < 0)
         return error;
-    if (cress__in_callback || (*out)->thread->no_switch) {
+    if (cress__closed) {
         hub_report(*out, NULL, "a callback would have to wait", -EPERM);
         return -EPERM;
     }
@@ -33,7 +33,7 @@ int hub_park_until(struct cress_hub *h, cress_coro *self, const struct wait_info
         timer_init(timer, time_out);
         self->flags |= CORO_HAS_TIMER;
     }
-    timer->fire = time_out; /* one that started later had another */
+    timer->fire = time_out;                     /* one that started later had another */
     bool counts = !(self->flags & CORO_DAEMON); /* (4) */
     h->loop.refs += counts;
     timer_start(&h->loop.timers, timer, timeout);

@@ -88,8 +88,7 @@ static int connect_now(const struct fd_call *c, const struct sockaddr *address, 
     if (status < 0)
         return status;
     int error;
-    if (!(status & O_NONBLOCK) &&
-        (error = sys_fcntl(c->fd, F_SETFL, status | O_NONBLOCK)) < 0)
+    if (!(status & O_NONBLOCK) && (error = sys_fcntl(c->fd, F_SETFL, status | O_NONBLOCK)) < 0)
         return error;
     int result = sys_connect(c->fd, address, length);
     if (!(status & O_NONBLOCK))

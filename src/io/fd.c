@@ -44,20 +44,20 @@ int fd_wait_until(struct fd_call *c, int events, cress_time timeout)
         return -ENOMEM;
     struct fd_entry *entry = c->entry;
     cress_coro *self = h->thread->current;
-    struct fd_parked parked = {
-        .wait = { .events = events, .ready = ready }, .hub = h, .co = self
-    };
+    struct fd_parked parked = { .wait = { .events = events, .ready = ready },
+                                .hub = h,
+                                .co = self };
     error = fds_wait(&h->loop, c->fd, entry, &parked.wait);
     if (unlikely(error < 0))
         return error;
 
-    uint8_t busy = (uint8_t)((events & CRESS_IN ? FD_READING : 0) |
-                             (events & CRESS_OUT ? FD_WRITING : 0));
+    uint8_t busy =
+        (uint8_t)((events & CRESS_IN ? FD_READING : 0) | (events & CRESS_OUT ? FD_WRITING : 0));
     bool counts = !(self->flags & CORO_DAEMON);
     uint32_t generation = entry->generation;
-    struct wait_info info = {
-        .what = events & CRESS_IN ? "reading fd" : "writing fd", .number = c->fd, .numbered = true
-    };
+    struct wait_info info = { .what = events & CRESS_IN ? "reading fd" : "writing fd",
+                              .number = c->fd,
+                              .numbered = true };
     entry->flags |= busy;
     h->loop.refs += counts;
     h->io_run = 0;
@@ -83,7 +83,7 @@ int fd_wait(struct fd_call *c)
 noinline void fd_breathe(struct cress_hub *h)
 {
     h->io_run = 0;
-    if (!cress__in_callback && !h->thread->no_switch)
+    if (!cress__closed)
         hub_yield(h, h->thread->current);
 }
 

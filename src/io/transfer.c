@@ -97,7 +97,8 @@ static ssize_t writev_step(const struct fd_call *c, const struct transfer *t)
         return r;
     if (c->ours)
         return cress__sys_writev_quietly(c->fd, t->iov, t->count, 0);
-    r = cress__sys_nowait() ? cress__sys_writev_quietly(c->fd, t->iov, t->count, RWF_NOWAIT) : -EOPNOTSUPP;
+    r = cress__sys_nowait() ? cress__sys_writev_quietly(c->fd, t->iov, t->count, RWF_NOWAIT)
+                            : -EOPNOTSUPP;
     if (r == -EAGAIN && is_regular(c->fd))
         r = -EOPNOTSUPP;
     if (!unsupported(r))
@@ -112,7 +113,7 @@ static ssize_t writev_step(const struct fd_call *c, const struct transfer *t)
 static inline bool known_empty(const struct fd_call *c)
 {
     return c->entry != NULL && (c->entry->flags & FD_EMPTY) && c->entry->timeouts == NULL &&
-           !cress__in_callback;
+           !cress__closed;
 }
 
 /* size: how many bytes would fill the buffer; 0 where a short read says nothing. */

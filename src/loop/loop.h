@@ -20,7 +20,6 @@
 #include "loop/poller.h"
 #include "loop/timers.h"
 
-#include <cress/hub.h>
 #include <cress/loop.h>
 
 #include <stdatomic.h>
@@ -41,8 +40,8 @@ enum { LOOP_PRIORITIES = 5 };
 struct cress_loop {
     struct runq ready;
     struct timers timers;
-    size_t refs; /* see (1) */
-    struct list again; /* fd entries whose waits must be asked for again */
+    size_t refs;                          /* see (1) */
+    struct list again;                    /* fd entries whose waits must be asked for again */
     struct list pending[LOOP_PRIORITIES]; /* watchers that became ready in this turn */
 
     const struct poller_ops *poller;
@@ -51,9 +50,9 @@ struct cress_loop {
 
     /* Errors that have nowhere else to go; the hub puts its own here. */
     void (*report)(cress_loop *loop, cress_watch *watch, const char *context, int error);
-    bool hub;     /* a hub's: run by it */
-    bool running; /* inside cress_loop_run() */
-    bool stop;    /* cress_loop_break() */
+    bool hub;           /* a hub's: run by it */
+    bool running;       /* inside cress_loop_run() */
+    bool stop;          /* cress_loop_break() */
     const void *thread; /* see loop_mine() */
     void *hub_data;     /* whom `report` tells */
     cress_loop_error_fn error_fn;
@@ -93,9 +92,6 @@ static inline bool loop_alive(const cress_loop *loop)
 
 /* Run the callback at the head of the line, which must be one. */
 void loop_run_callback(cress_loop *loop);
-
-/* Whether this thread is inside a callback: then nothing may block. */
-extern thread_local_fast unsigned cress__in_callback;
 
 /* The node in the line of a watcher in `pending`. */
 struct runnode *watch_of_pending(struct list *node);

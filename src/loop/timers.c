@@ -176,7 +176,8 @@ static void sort_due(struct timers *w)
 {
     if (list_empty(&w->come))
         return;
-    struct list *come = w->come.next->next == &w->come ? unring(&w->come) : sorted(unring(&w->come));
+    struct list *come =
+        w->come.next->next == &w->come ? unring(&w->come) : sorted(unring(&w->come));
     struct list *chain = merge(unring(&w->due), come);
     while (chain != NULL) {
         struct list *next = chain->next;

@@ -43,12 +43,12 @@ struct timer {
 };
 
 struct timers {
-    cress_time now;   /* the last reading */
-    uint64_t number;  /* of the last start */
-    size_t armed;     /* how many are */
+    cress_time now;  /* the last reading */
+    uint64_t number; /* of the last start */
+    size_t armed;    /* how many are */
     struct list fresh;
-    struct list due;  /* of this tick or before: sorted */
-    struct list come; /* of this tick or before: not sorted yet */
+    struct list due;             /* of this tick or before: sorted */
+    struct list come;            /* of this tick or before: not sorted yet */
     uint64_t used[TIMER_LEVELS]; /* a bit for each slot that may have something in it */
     struct list slots[TIMER_LEVELS][TIMER_SLOTS];
 };

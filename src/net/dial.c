@@ -46,8 +46,7 @@ static int dial_one(const cress_address *to, cress_time timeout, const cress_dia
         return error;
     }
     if ((error = prepare(fd, to, o)) == 0 &&
-        (timeout == CRESS_FOREVER ||
-         (error = cress_fd_set_timeout(fd, CRESS_OUT, timeout)) == 0) &&
+        (timeout == CRESS_FOREVER || (error = cress_fd_set_timeout(fd, CRESS_OUT, timeout)) == 0) &&
         (error = cress_connect(fd, (const struct sockaddr *)&to->storage, to->length)) == 0 &&
         (timeout == CRESS_FOREVER ||
          (error = cress_fd_set_timeout(fd, CRESS_OUT, CRESS_FOREVER)) == 0))
