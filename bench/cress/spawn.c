@@ -1,4 +1,5 @@
-/* spawn - making greenlets: one at a time with join, 10 000 that never block, 10 000 that yield.
+/* spawn - making greenlets: one at a time with join, 10 000 that never block, 10 000 that yield,
+ * 10 000 that park.
  *
  * The last one of many wakes main, the way the peers do it, so none of them keeps 10 000 handles.
  */
@@ -51,6 +52,17 @@ static void *yield_once(void *arg)
     return arg;
 }
 
+static cress_coro **parked;
+static long arrived;
+
+static void *park_once(void *arg)
+{
+    parked[arrived++] = cress_coro_current();
+    cress_park(CRESS_FOREVER);
+    ended();
+    return arg;
+}
+
 static void many(const char *name, long n, cress_fn fn)
 {
     double best[BENCH_REPEATS];
@@ -61,6 +73,12 @@ static void many(const char *name, long n, cress_fn fn)
         for (long i = 0; i < n; i++)
             if (cress_go(fn, NULL) < 0)
                 bench_die("cress_go");
+        if (fn == park_once) {
+            while (arrived < n)
+                cress_yield();
+            while (arrived > 0)
+                cress_unpark(parked[n - arrived--]);
+        }
         if (cress_park(CRESS_FOREVER) < 0 || running != 0)
             bench_die("cress_park");
         if (r >= 0)
@@ -79,12 +97,21 @@ static void spawn_block(const char *name, long n)
     many(name, n, yield_once);
 }
 
+static void spawn_park(const char *name, long n)
+{
+    parked = calloc((size_t)n, sizeof(cress_coro *));
+    if (parked == NULL)
+        bench_die("calloc");
+    many(name, n, park_once);
+}
+
 int main(int argc, char **argv)
 {
     static const bench_row rows[] = {
         { "spawn_join", spawn_join, 200000 },
         { "spawn_queued_10000", spawn_queued, 10000 },
         { "spawn_block_10000", spawn_block, 10000 },
+        { "spawn_park_10000", spawn_park, 10000 },
         { NULL, NULL, 0 },
     };
     return bench_main(rows, argc, argv);
