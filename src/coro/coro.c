@@ -2,6 +2,7 @@
 #include "coro/coro.h"
 
 #include "base/alloc.h"
+#include "base/closed.h"
 #include "coro/jump.h"
 #include "coro/thread.h"
 
@@ -16,11 +17,6 @@ enum {
 };
 
 /* --- birth ----------------------------------------------------------------------------------- */
-
-void coro_init(cress_coro *co, struct thread *t, cress_coro_fn fn, void *arg)
-{
-    *co = (cress_coro){ .thread = t, .state = CORO_NEW, .fn = fn, .arg = arg, .refs = 1 };
-}
 
 int cress_coro_new(const cress_coro_options *options, cress_coro_fn fn, void *arg, cress_coro **out)
 {
@@ -96,12 +92,13 @@ void coro_drop_stack(cress_coro *co)
 /* Whether the caller may end co: its thread, or anybody once that has ended. */
 static int check_owner(const cress_coro *co)
 {
-    if (co->thread != cress__thread && !atomic_load(&co->thread->dead))
+    bool dead = atomic_load(&co->thread->dead);
+    if (co->thread != cress__thread && !dead)
         return -EXDEV;
-    if (co->state == CORO_RUNNING || co->state == CORO_PARKED || co->owner != NULL ||
-        co == &co->thread->native)
+    if (co->owner != NULL || co == &co->thread->native)
         return -EBUSY;
-    return 0;
+    /* What waited in the hub of a thread that has ended waits for nothing. */
+    return (co->state == CORO_RUNNING || co->state == CORO_PARKED) && !dead ? -EBUSY : 0;
 }
 
 int cress_coro_abandon(cress_coro *co)
@@ -139,11 +136,11 @@ static cress_coro *successor_of(struct thread *t, cress_coro *co, void **value, 
 {
     cress_coro *next = NULL;
     if (co->on_exit != NULL) {
-        t->no_switch = true;
-        next = co->on_exit(co, value, error);
-        t->no_switch = false;
         if (co->owner != NULL)
-            return next; /* the hub's choice needs no second look */
+            return co->on_exit(co, value, error); /* the hub's choice needs no second look */
+        cress__closed++;
+        next = co->on_exit(co, value, error);
+        cress__closed--;
     }
     if (next == NULL)
         next = living_parent(co);
@@ -165,6 +162,32 @@ static cress_coro *pass_error_on(struct thread *t, cress_coro *next, void **valu
         next = successor_of(t, next, value, error);
     }
     return next;
+}
+
+/* leave of one, enter of the other, on the stack that is left. */
+static void run_hooks(struct thread *t, cress_coro *from, cress_coro *to)
+{
+    cress__closed++;
+    t->hooks->leave(from, cress_coro_user(from));
+    t->hooks->enter(to, cress_coro_user(to));
+    cress__closed--;
+}
+
+noinline void *coro_jump_with_extras(struct thread *t, cress_coro *self, cress_coro *to,
+                                     void *value)
+{
+    if (t->hooks != NULL)
+        run_hooks(t, self, to);
+    t->current = to;
+    to->state = CORO_RUNNING;
+    if (t->eh == NULL)
+        return ctx_switch(&self->ctx, &to->ctx, value);
+    /* Kept in this frame while away: a coroutine that has not started begins with none. */
+    struct eh_globals mine = *t->eh;
+    *t->eh = (struct eh_globals){ 0 };
+    value = ctx_switch(&self->ctx, &to->ctx, value);
+    *t->eh = mine;
+    return value;
 }
 
 /* Where no stack can be had for one, the next in its line is told instead. */
@@ -204,13 +227,14 @@ static cress_coro *coro_finish(struct thread *t, cress_coro *co, void **value, i
         next = startable(t, next, value, &error);
 
     co->state = CORO_ENDED;
-    if (unlikely(t->hooks != NULL)) {
+    if (unlikely(t->extras)) {
         if (take_over)
             next->stack = co->stack; /* enter may ask for cress_coro_top() */
-        coro_run_hooks(t, co, next);
+        if (t->hooks != NULL)
+            run_hooks(t, co, next);
+        if (t->eh != NULL)
+            *t->eh = (struct eh_globals){ 0 };
     }
-    if (unlikely(t->eh != NULL))
-        *t->eh = (struct eh_globals){ 0 };
     t->current = next;
     next->state = CORO_RUNNING;
     next->error = error;
@@ -245,7 +269,7 @@ _Noreturn void coro_leave(struct thread *t, void *value, int error)
 int cress_coro_exit(void *value, int error)
 {
     struct thread *t = cress__thread;
-    if (t == NULL || t->current == &t->native || t->current->owner != NULL || t->no_switch)
+    if (t == NULL || t->current == &t->native || t->current->owner != NULL || cress__closed)
         return -EPERM;
     coro_leave(t, value, error);
 }
@@ -263,15 +287,6 @@ int coro_start(struct thread *t, cress_coro *co)
     return 0;
 }
 
-void coro_run_hooks(struct thread *t, cress_coro *from, cress_coro *to)
-{
-    bool was = t->no_switch;
-    t->no_switch = true;
-    t->hooks->leave(from, cress_coro_user(from));
-    t->hooks->enter(to, cress_coro_user(to));
-    t->no_switch = was;
-}
-
 /* All that is not the plain case; also says why it cannot be done. */
 static noinline int switch_slowly(cress_coro *to, void *value, int error, void **result)
 {
@@ -282,7 +297,7 @@ static noinline int switch_slowly(cress_coro *to, void *value, int error, void *
         return -ENOMEM;
     if (to->thread != t)
         return -EXDEV;
-    if (t->no_switch)
+    if (cress__closed)
         return -EPERM;
     cress_coro *self = t->current;
     if (to->state == CORO_ENDED)
@@ -312,7 +327,7 @@ int cress_coro_switch(cress_coro *to, void *value, void **result)
 {
     struct thread *t = cress__thread;
     if (unlikely(to == NULL || t == NULL || to->state != CORO_SUSPENDED || to->thread != t ||
-                 t->no_switch))
+                 cress__closed))
         return switch_slowly(to, value, 0, result);
     cress_coro *self = t->current;
     self->state = CORO_SUSPENDED;
@@ -340,6 +355,7 @@ int cress_coro_set_hooks(const cress_switch_hooks *hooks)
     if (t == NULL)
         return -ENOMEM;
     t->hooks = hooks;
+    t->extras = hooks != NULL || t->eh != NULL;
     return 0;
 }
 

@@ -17,14 +17,13 @@ static void *body(void *arg, void *value)
     return g->fn(g->value);
 }
 
-void greenlet_discard(struct cress_hub *h, struct cress_greenlet *g)
+void greenlet_discard(const struct cress_greenlet *g)
 {
     if (g->extra == NULL || g->extra->on_discard == NULL)
         return;
-    bool was = h->thread->no_switch;
-    h->thread->no_switch = true;
+    cress__closed++; /* it may stand on the stack of anybody */
     g->extra->on_discard(g->value);
-    h->thread->no_switch = was;
+    cress__closed--;
 }
 
 void greenlet_finish(struct cress_hub *h, struct cress_greenlet *g, cress_outcome_kind outcome,

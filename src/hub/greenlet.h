@@ -74,7 +74,7 @@ struct cress_greenlet *greenlet_new(struct cress_hub *h, cress_fn fn, void *arg)
 void greenlet_release(struct cress_greenlet *g);
 
 /* It will never run: its argument goes back to who knows how to free it. */
-void greenlet_discard(struct cress_hub *h, struct cress_greenlet *g);
+void greenlet_discard(const struct cress_greenlet *g);
 
 /* It is over: tell those who wait. The running one's own end comes here through greenlet_end(). */
 void greenlet_finish(struct cress_hub *h, struct cress_greenlet *g, cress_outcome_kind outcome,

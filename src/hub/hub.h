@@ -30,9 +30,10 @@
 enum {
     RUN_AGAIN = 1, /* wakes main in cress_run(): see whether anything is left */
     QUANTUM_MAX = 128,
-    TICK_NS = 100 * 1000, /* how often the clock is read while busy */
-    LOOK_NS = 500 * 1000, /* how often the poller is looked at while busy */
-    IO_RUN = 64,          /* so many I/O calls may succeed in a row without a switch */
+    TICK_NS = 100 * 1000,        /* how often the clock is read while busy */
+    LOOK_NS = 500 * 1000,        /* how often the poller is looked at while busy */
+    AGE_NS = 1000 * 1000 * 1000, /* how often unused stacks are looked for */
+    IO_RUN = 64,                 /* so many I/O calls may succeed in a row without a switch */
 };
 
 struct cress_hub {
@@ -49,6 +50,8 @@ struct cress_hub {
     uint64_t next_id;
     uint64_t steps; /* of the line, up to the last tick, less those that were no switch */
     uint64_t spawns, callbacks;
+    uint64_t aged_spawns; /* as of last_age */
+    bool cold_stacks;     /* there were some then */
 
     struct list idlers; /* who waits until nothing else is ready */
     size_t abandoned;   /* by its end so far */

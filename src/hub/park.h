@@ -16,6 +16,7 @@
 #ifndef CRESS_HUB_PARK_H
 #define CRESS_HUB_PARK_H
 
+#include "base/closed.h"
 #include "coro/jump.h"
 #include "hub/hub.h"
 
@@ -101,7 +102,7 @@ int hub_enter_slowly(struct cress_hub **out);
 static inline int hub_enter(struct cress_hub **out)
 {
     struct thread *t = cress__thread;
-    if (unlikely(t == NULL || t->hub == NULL || cress__in_callback || t->no_switch))
+    if (unlikely(t == NULL || t->hub == NULL || cress__closed))
         return hub_enter_slowly(out);
     *out = t->hub;
     return 0;

@@ -71,10 +71,8 @@ int cress_run(cress_time timeout)
     static const struct wait_info info = { .what = "running the others" };
     if (finished(h))
         return 0;
-    if (timeout == 0) {
-        hub_yield(h, self);
-        return finished(h) ? 0 : -ETIMEDOUT;
-    }
+    if (timeout == 0)
+        return -EAGAIN;
     cress_time deadline = cress_deadline(timeout), left = timeout;
     int why = RUN_AGAIN;
     while (why == RUN_AGAIN) {

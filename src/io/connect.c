@@ -110,7 +110,9 @@ int cress_connect(int fd, const struct sockaddr *address, socklen_t length)
     for (cress_time pause = UNIX_RETRY_FIRST; error == -EAGAIN;
          pause = pause < UNIX_RETRY_LAST ? pause * 2 : UNIX_RETRY_LAST) {
         /* For no event, but so that cress_close() ends it before the number is another file's. */
-        error = fd_wait_until(&c, 0, pause < left ? pause : left);
+        c.events = 0;
+        error = fd_wait_until(&c, pause < left ? pause : left);
+        c.events = CRESS_OUT;
         if (error < 0 && error != -ETIMEDOUT)
             return error;
         error = connect_now(&c, address, length);

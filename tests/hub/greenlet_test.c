@@ -1,5 +1,6 @@
 /* Beginning, looking at, naming and ending greenlets. */
 #include "support/test.h"
+#include "hub/apart.h"
 #include "hub/clock.h"
 #include "hub/told.h"
 #include "base/fault.h"
@@ -689,5 +690,5 @@ int main(void)
         TEST(waiting_in_a_callback_is_refused_and_the_hook_told),
         TEST(a_join_outlives_the_last_reference),
     };
-    return RUN_TESTS(tests);
+    return RUN_TESTS_APART(tests);
 }
