@@ -46,6 +46,10 @@ static inline int fd_begin(struct fd_call *c, int fd, int events)
     c->ours = entry != NULL && (entry->flags & FD_OURS) != 0;
     if (unlikely(entry == NULL || (entry->flags & fd_busy(events)) || fd < 0))
         return fd_begin_slowly(c);
+    /* Also where it would not have to wait: flags of the entry are its thread's. */
+    struct cress_loop *loop = atomic_load_explicit(&entry->loop, memory_order_relaxed);
+    if (unlikely(loop != NULL && (void *)loop != (void *)hub_current()))
+        return fd_begin_slowly(c);
     return 0;
 }
 
