@@ -128,7 +128,7 @@ size_t address_resolve(const struct address_parts *parts, bool passive, bool onl
         set_v4(&out[1], (struct in_addr){ htonl(INADDR_ANY) }, parts->port);
         return only_v6 ? 1 : 2;
     }
-    if (parts->host[0] == '\0' || strcmp(parts->host, "localhost") == 0) {
+    if (!parts->bracketed && (parts->host[0] == '\0' || strcmp(parts->host, "localhost") == 0)) {
         set_v4(&out[0], (struct in_addr){ htonl(INADDR_LOOPBACK) }, parts->port);
         set_v6(&out[1], &in6addr_loopback, parts->port, 0);
         return 2;
