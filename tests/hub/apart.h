@@ -7,6 +7,7 @@
 #include "support/test.h"
 
 #include <pthread.h>
+#include <signal.h>
 
 static inline void *apart_call(void *fn)
 {
@@ -42,7 +43,11 @@ static inline int apart_tests(const struct CMUnitTest *tests, size_t count)
     pthread_t thread;
     tests_begin(NULL);
     CHECK_EQ(pthread_create(&thread, NULL, apart_run_group, &group), 0);
+    sigset_t all, old; /* signals are for the thread of the tests */
+    sigfillset(&all);
+    CHECK_EQ(pthread_sigmask(SIG_BLOCK, &all, &old), 0);
     CHECK_EQ(pthread_join(thread, NULL), 0);
+    CHECK_EQ(pthread_sigmask(SIG_SETMASK, &old, NULL), 0);
     return tests_left(group.failed);
 }
 #define RUN_TESTS_APART(tests) apart_tests(tests, sizeof(tests) / sizeof(tests)[0])

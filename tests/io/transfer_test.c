@@ -227,12 +227,12 @@ static void timeouts_of_an_fd(void **state)
     }
 }
 
-static volatile sig_atomic_t alarms;
+static atomic_int alarms;
 
 static void on_alarm(int number)
 {
     (void)number;
-    alarms++;
+    atomic_fetch_add(&alarms, 1);
 }
 
 static void *echoes(void *arg)
@@ -252,7 +252,7 @@ static void signals_disturb_nothing(void **state)
     struct sigaction action = { .sa_handler = on_alarm }, old; /* without SA_RESTART */
     CHECK_EQ(sigaction(SIGALRM, &action, &old), 0);
     struct itimerval often = { { 0, 150 }, { 0, 150 } }, never = { 0 };
-    alarms = 0;
+    atomic_store(&alarms, 0);
     CHECK_EQ(setitimer(ITIMER_REAL, &often, NULL), 0);
     int fds[2];
     for (int kind = 0; kind < 2; kind++) {
@@ -279,7 +279,7 @@ static void signals_disturb_nothing(void **state)
     }
     CHECK_EQ(setitimer(ITIMER_REAL, &never, NULL), 0);
     CHECK_EQ(sigaction(SIGALRM, &old, NULL), 0);
-    CHECK_GT(alarms, 5);
+    CHECK_GT(atomic_load(&alarms), 5);
 }
 
 /* --- what is left as it is ------------------------------------------------------------------- */
