@@ -356,7 +356,7 @@ noinline int cress__hub_make(struct cress_hub **out)
     t->hub_successor = successor;
     t->hub_dispose = dispose;
     t->free_block = greenlet_free_block;
-    coro_describe = describe;
+    t->hub_describe = describe;
     overflow_report(true, true); /* best effort: a hub works without */
     *out = h;
     return 0;
