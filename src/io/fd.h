@@ -43,12 +43,16 @@ static inline int fd_begin(struct fd_call *c, int fd, int events)
     c->fd = fd;
     c->events = events;
     c->entry = entry;
-    c->ours = entry != NULL && (entry->flags & FD_OURS) != 0;
-    if (unlikely(entry == NULL || (entry->flags & fd_busy(events)) || fd < 0))
+    c->ours = false;
+    if (unlikely(entry == NULL))
         return fd_begin_slowly(c);
-    /* Also where it would not have to wait: flags of the entry are its thread's. */
-    struct cress_loop *loop = atomic_load_explicit(&entry->loop, memory_order_relaxed);
-    if (unlikely(loop != NULL && (void *)loop != (void *)hub_current()))
+    /* Flags are the thread's to which the entry belongs: refused also where it would not have to
+     * wait. Read first, so that what another thread's close left there is seen. */
+    struct cress_loop *loop = atomic_load_explicit(&entry->loop, memory_order_acquire);
+    uint8_t flags = entry->flags;
+    c->ours = (flags & FD_OURS) != 0;
+    if (unlikely((loop != NULL && (void *)loop != (void *)hub_current()) ||
+                 (flags & fd_busy(events))))
         return fd_begin_slowly(c);
     return 0;
 }
