@@ -36,10 +36,11 @@ int cress_coro_new(const cress_coro_options *options, cress_coro_fn fn, void *ar
     if (parent->thread != t)
         return -EXDEV;
 
-    cress_coro *co = cress__calloc(1, USER_OFFSET + o.user_size);
+    cress_coro *co = cress__aligned_alloc(CACHE_LINE, USER_OFFSET + o.user_size);
     if (co == NULL)
         return -ENOMEM;
     coro_init(co, t, fn, arg);
+    memset((char *)co + USER_OFFSET, 0, o.user_size);
     cress__thread_ref(t);
     co->on_exit = o.on_exit;
     co->stack_size = o.stack_size;
@@ -237,7 +238,8 @@ static cress_coro *coro_finish(struct thread *t, cress_coro *co, void **value, i
     }
     t->current = next;
     next->state = CORO_RUNNING;
-    next->error = error;
+    if (next->state == CORO_SUSPENDED) /* the hub's choice has a reason of its own */
+        next->wake = error;
     if (!take_over)
         jump_last(t, co, next, *value);
 
@@ -310,10 +312,9 @@ static noinline int switch_slowly(cress_coro *to, void *value, int error, void *
     to = pass_error_on(t, to, &value, &error);
     to = startable(t, to, &value, &error);
     if (to != self) {
-        to->error = error;
+        to->wake = error;
         value = coro_jump(t, self, to, value);
-        error = self->error;
-        self->error = 0;
+        error = self->wake;
     }
     self->state = CORO_RUNNING;
     if (error != 0)
@@ -331,12 +332,10 @@ int cress_coro_switch(cress_coro *to, void *value, void **result)
         return switch_slowly(to, value, 0, result);
     cress_coro *self = t->current;
     self->state = CORO_SUSPENDED;
+    to->wake = 0;
     value = coro_jump(t, self, to, value);
-    if (unlikely(self->error != 0)) {
-        int error = self->error;
-        self->error = 0;
-        return error;
-    }
+    if (unlikely(self->wake != 0))
+        return self->wake;
     if (result != NULL)
         *result = value;
     return 0;

@@ -56,7 +56,6 @@ struct cress_coro {
         const struct wait_info *info; /* what it waits for, while it is parked */
     };
     uint32_t top_size, user_size;
-    int32_t error; /* thrown at it, to be given by its switch */
     uint32_t refs;
 
     uintptr_t hub_words[CORO_HUB_WORDS];
@@ -89,7 +88,6 @@ static inline void coro_init(cress_coro *co, struct thread *t, cress_coro_fn fn,
     co->on_exit = NULL;
     co->stack_size = 0;
     co->top_size = co->user_size = 0;
-    co->error = 0;
     co->refs = 1;
 }
 
