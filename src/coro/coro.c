@@ -236,10 +236,10 @@ static cress_coro *coro_finish(struct thread *t, cress_coro *co, void **value, i
         if (t->eh != NULL)
             *t->eh = (struct eh_globals){ 0 };
     }
-    t->current = next;
-    next->state = CORO_RUNNING;
     if (next->state == CORO_SUSPENDED) /* the hub's choice has a reason of its own */
         next->wake = error;
+    t->current = next;
+    next->state = CORO_RUNNING;
     if (!take_over)
         jump_last(t, co, next, *value);
 

@@ -42,7 +42,7 @@ struct cress_coro {
     uint8_t flags;         /* the hub's: see hub/park.h */
     uint8_t in_block;      /* the memory belongs to the owner, not to malloc */
     uint8_t reserved;
-    int32_t wake;        /* why the hub woke it */
+    int32_t wake;        /* what its switch or its wait gives: 0, or why not */
     struct scope *scope; /* the innermost scope, the hub's affair */
     void *owner;         /* the greenlet, NULL for a raw coroutine */
 
