@@ -242,8 +242,7 @@ static void random_steps(unsigned long steps, uint64_t with_seed)
     static const size_t sizes[] = { 3, 8, 20, 32, 100, MOST };
     unsigned long left = steps;
     while (left > 0) {
-        begin(sizes[below(sizeof sizes / sizeof *sizes)],
-              (cress_time)(rnd() >> (8 + below(48))));
+        begin(sizes[below(sizeof sizes / sizeof *sizes)], (cress_time)(rnd() >> (8 + below(48))));
         meddle = below(2);
         for (int i = 0; i < 5000 && left > 0 && reading < (cress_time)1 << 61; i++, left--) {
             step();
