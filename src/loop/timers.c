@@ -36,11 +36,12 @@ static void place(struct timers *w, struct timer *t)
     w->used[level] |= (uint64_t)1 << slot;
 }
 
-/* The deadline is known now: link the timer, unless it stands early enough already. */
+/* The deadline is known now: link the timer, unless it stands early enough already. For the same
+ * deadline it is linked anew, since its number has changed. */
 static void settle(struct timers *w, struct timer *t)
 {
     if (list_linked(&t->link)) {
-        if (t->key <= t->deadline)
+        if (t->key < t->deadline)
             return; /* (1) */
         list_remove(&t->link);
     }
@@ -79,6 +80,14 @@ static bool in_place(const struct timer *t)
 static bool wanted(const struct timer *t)
 {
     return timer_armed(t) && !list_linked(&t->fresh);
+}
+
+/* Take out one that is not in place, and link it where it belongs if it is still armed. */
+static void relink(struct timers *w, struct timer *t)
+{
+    list_remove(&t->link);
+    if (wanted(t))
+        place(w, t);
 }
 
 /* Empty a list: drop what was stopped meanwhile, place the rest anew. */
@@ -171,9 +180,25 @@ static struct list *unring(struct list *head)
     return chain;
 }
 
-/* Bring what has come into the sorted ring. */
+/* What was stopped or put off leaves a list of the current tick. */
+static void sift(struct timers *w, struct list *head)
+{
+    for (struct list *node = head->next, *next; node != head; node = next) {
+        next = node->next;
+        if (!in_place(of_link(node)))
+            relink(w, of_link(node)); /* may come to the end of `come`, in place then */
+    }
+}
+
+/* Bring what has come into the sorted ring. A merge believes that both sides are in order, and who
+ * is put off in the ring later may stay only where it stands early enough: so nothing is merged
+ * that is not in place. */
 static void sort_due(struct timers *w)
 {
+    if (list_empty(&w->come))
+        return;
+    sift(w, &w->due);
+    sift(w, &w->come);
     if (list_empty(&w->come))
         return;
     struct list *come =
@@ -194,18 +219,15 @@ static struct timer *first_due(struct timers *w)
         struct timer *t = of_link(w->due.next);
         if (in_place(t))
             return t;
-        list_remove(&t->link);
-        if (wanted(t)) {
-            place(w, t);
-            sort_due(w);
-        }
+        relink(w, t);
+        sort_due(w);
     }
     return NULL;
 }
 
 /* --- turning --------------------------------------------------------------------------------- */
 
-void timers_advance(struct timers *w, cress_time now)
+void timers_read(struct timers *w, cress_time now)
 {
     struct list *list;
     int level, slot;
@@ -219,7 +241,11 @@ void timers_advance(struct timers *w, cress_time now)
     if (now > w->now)
         w->now = now;
     settle_fresh(w);
+}
 
+void timers_advance(struct timers *w, cress_time now)
+{
+    timers_read(w, now);
     /* What fires may start timers anew: they are fresh, so this ends. */
     struct timer *t;
     while ((t = first_due(w)) != NULL && t->deadline <= now) {
@@ -254,9 +280,9 @@ cress_time timers_next(struct timers *w)
                 continue;
             }
             struct list *previous = node->prev;
-            list_remove(node); /* stopped, or put off: it only seemed to be next */
-            if (wanted(t))
-                place(w, t); /* may come back to the end of this very list, in place then */
+            /* Stopped, or put off: it only seemed to be next. It may come back to the end of this
+             * very list, in place then. */
+            relink(w, t);
             next = previous->next;
         }
         if (least != TIMER_NEVER)

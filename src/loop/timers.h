@@ -99,8 +99,12 @@ static inline void timer_remove(struct timers *w, struct timer *t)
 /* As timer_start(), at a point of the clock. */
 void timer_start_at(struct timers *w, struct timer *t, cress_time deadline);
 
+/* The clock reads now: whatever was started gets its deadline. Fires nothing. */
+void timers_read(struct timers *w, cress_time now);
+
 /* The clock reads now: fire what is due, in order. What fires may start and stop any timer; what it
- * starts fires at the next call at the earliest. */
+ * starts fires at the next call at the earliest (timer_start_at() at a point that has passed: in
+ * this one). */
 void timers_advance(struct timers *w, cress_time now);
 
 /* When to call timers_advance() again: TIMER_NEVER when none is armed, and now and then too early,
