@@ -203,7 +203,8 @@ static cress_coro *startable(struct thread *t, cress_coro *next, void **value, i
 
 /* The switch that has no way back. co may be gone afterwards and its stack is in the pool before
  * the last step on it is done, so what the step needs is copied to this frame. */
-static _Noreturn void jump_last(struct thread *t, cress_coro *co, cress_coro *next, void *value)
+static always_inline _Noreturn void jump_last(struct thread *t, cress_coro *co, cress_coro *next,
+                                              void *value)
 {
     struct ctx left = co->ctx;
     struct stack *stack = co->stack;
@@ -216,8 +217,12 @@ static _Noreturn void jump_last(struct thread *t, cress_coro *co, cress_coro *ne
 
 /* End co, which runs. Either returns the coroutine that takes its stack over, with its first value,
  * or leaves for good. `deep`: frames that never return stand between here and coro_main(), so
- * that nobody can take the stack over. */
-static cress_coro *coro_finish(struct thread *t, cress_coro *co, void **value, int error, bool deep)
+ * that nobody can take the stack over.
+ *
+ * Inline, like the switch itself: the processor remembers what is called, and when that is left for
+ * good predicts the next return of whoever goes on wrongly. */
+static always_inline cress_coro *coro_finish(struct thread *t, cress_coro *co, void **value,
+                                             int error, bool deep)
 {
     cress_coro *next = successor_of(t, co, value, &error);
     if (unlikely(error != 0))
