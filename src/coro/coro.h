@@ -10,7 +10,8 @@
  *     ours.
  * (2) PARKED is the hub's SUSPENDED: nobody else may switch to it.
  * (3) `refs` counts the owner (the user, or the hub for a greenlet's) and each child's `parent`.
- *     An ended coroutine stays as a link of the chain of parents until it is dropped.
+ *     An ended coroutine stays as a link of the chain of parents until it is dropped. Of a native
+ *     coroutine it counts nothing: that lives as long as its thread's record.
  *
  * The first cache line is what the hub's switch touches.
  */
@@ -41,7 +42,7 @@ struct cress_coro {
     uint8_t state;         /* enum coro_state */
     uint8_t flags;         /* the hub's: see hub/park.h */
     uint8_t in_block;      /* the memory belongs to the owner, not to malloc */
-    uint8_t reserved;
+    uint8_t freed;         /* its owner gave it up: only its children refer to it */
     int32_t wake;        /* why the hub woke it */
     struct scope *scope; /* the innermost scope, the hub's affair */
     void *owner;         /* the greenlet, NULL for a raw coroutine */
