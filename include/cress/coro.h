@@ -233,8 +233,8 @@ CRESS_API size_t cress_coro_stack_peak(const cress_coro *co);
  */
 CRESS_API ssize_t cress_coro_trim(cress_coro *co);
 
-/** Give the pages of all stacks that this thread keeps for reuse back to the system. Done in
- * part automatically: only the 64 most recently used free stacks of a size keep theirs.
+/** Give the pages of all stacks that this thread keeps for reuse back to the system. A hub does so
+ * by itself in part: about once a second, half of those that were not needed meanwhile.
  *
  * Never switches. Any thread, for itself. @return how many stacks were emptied
  */

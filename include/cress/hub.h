@@ -63,7 +63,7 @@ CRESS_API cress_loop *cress_hub_loop(cress_hub *hub);
  * Switches. A cancellation point (of a scope around it). Main greenlet only.
  *
  * @return 0, nothing is left; > 0, that many greenlets are blocked for ever, waiting for what
- *         nobody can do any more; -ETIMEDOUT; -ECANCELED; -EINVAL, negative; -EPERM, not the main
+ *         nobody can do any more; -ETIMEDOUT; -EAGAIN, timeout is 0 and something is left; -ECANCELED; -EINVAL, negative; -EPERM, not the main
  *         greenlet; -EMFILE and -ENOMEM as cress_hub_get()
  */
 CRESS_API int cress_run(cress_time timeout);
@@ -90,8 +90,9 @@ CRESS_API int cress_post(cress_hub *hub, cress_callback *node, cress_callback_fn
 CRESS_API int cress_unpost(cress_callback *node);
 
 /** As cress_post(), from any thread, with a node that no other thread touches until it ran. Wakes
- * the hub if it sleeps. The hub must not be destroyed meanwhile. Callbacks of one thread run in the
- * order in which they were posted. They cannot be taken back.
+ * the hub if it sleeps. That one may come does not keep a hub from finding that nothing can wake its
+ * main any more (-EDEADLK). Callbacks of one thread run in the order in which they were posted, and
+ * cannot be taken back. The hub must not be destroyed meanwhile.
  *
  * Never switches, needs no lock and no memory. Any thread.
  *

@@ -2,6 +2,7 @@
 #include "coro/coro.h"
 
 #include "base/alloc.h"
+#include "base/closed.h"
 #include "coro/jump.h"
 #include "coro/thread.h"
 
@@ -17,11 +18,6 @@ enum {
 };
 
 /* --- birth ----------------------------------------------------------------------------------- */
-
-void coro_init(cress_coro *co, struct thread *t, cress_coro_fn fn, void *arg)
-{
-    *co = (cress_coro){ .thread = t, .state = CORO_NEW, .fn = fn, .arg = arg, .refs = 1 };
-}
 
 int cress_coro_new(const cress_coro_options *options, cress_coro_fn fn, void *arg, cress_coro **out)
 {
@@ -42,10 +38,11 @@ int cress_coro_new(const cress_coro_options *options, cress_coro_fn fn, void *ar
     if (parent->thread != t)
         return -EXDEV;
 
-    cress_coro *co = cress__calloc(1, USER_OFFSET + o.user_size);
+    cress_coro *co = cress__aligned_alloc(CACHE_LINE, USER_OFFSET + o.user_size);
     if (co == NULL)
         return -ENOMEM;
     coro_init(co, t, fn, arg);
+    memset((char *)co + USER_OFFSET, 0, o.user_size);
     cress__thread_ref(t);
     co->on_exit = o.on_exit;
     co->stack_size = o.stack_size;
@@ -99,12 +96,13 @@ void coro_drop_stack(cress_coro *co)
 /* Whether the caller may end co: its thread, or anybody once that has ended. */
 static int check_owner(const cress_coro *co)
 {
-    if (co->thread != cress__thread && !atomic_load(&co->thread->dead))
+    bool dead = atomic_load(&co->thread->dead);
+    if (co->thread != cress__thread && !dead)
         return -EXDEV;
-    if (co->state == CORO_RUNNING || co->state == CORO_PARKED || co->owner != NULL ||
-        co == co->thread->current || co == &co->thread->native)
+    if (co->owner != NULL || co == &co->thread->native || (co == co->thread->current && !dead))
         return -EBUSY;
-    return 0;
+    /* What waited in the hub of a thread that has ended waits for nothing. */
+    return (co->state == CORO_RUNNING || co->state == CORO_PARKED) && !dead ? -EBUSY : 0;
 }
 
 int cress_coro_abandon(cress_coro *co)
@@ -144,11 +142,11 @@ static cress_coro *successor_of(struct thread *t, cress_coro *co, void **value, 
 {
     cress_coro *next = NULL;
     if (co->on_exit != NULL) {
-        t->no_switch = true;
-        next = co->on_exit(co, value, error);
-        t->no_switch = false;
         if (co->owner != NULL)
-            return next; /* the hub's choice needs no second look */
+            return co->on_exit(co, value, error); /* the hub's choice needs no second look */
+        cress__closed++;
+        next = co->on_exit(co, value, error);
+        cress__closed--;
     }
     if (next == NULL)
         next = living_parent(co);
@@ -175,6 +173,32 @@ static cress_coro *pass_error_on(struct thread *t, cress_coro *next, void **valu
     return next;
 }
 
+/* leave of one, enter of the other, on the stack that is left. */
+static void run_hooks(struct thread *t, cress_coro *from, cress_coro *to)
+{
+    cress__closed++;
+    t->hooks->leave(from, cress_coro_user(from));
+    t->hooks->enter(to, cress_coro_user(to));
+    cress__closed--;
+}
+
+noinline void *coro_jump_with_extras(struct thread *t, cress_coro *self, cress_coro *to,
+                                     void *value)
+{
+    if (t->hooks != NULL)
+        run_hooks(t, self, to);
+    t->current = to;
+    to->state = CORO_RUNNING;
+    if (t->eh == NULL)
+        return ctx_switch(&self->ctx, &to->ctx, value);
+    /* Kept in this frame while away: a coroutine that has not started begins with none. */
+    struct eh_globals mine = *t->eh;
+    *t->eh = (struct eh_globals){ 0 };
+    value = ctx_switch(&self->ctx, &to->ctx, value);
+    *t->eh = mine;
+    return value;
+}
+
 /* Where no stack can be had for one, the next in its line is told instead. */
 static cress_coro *startable(struct thread *t, cress_coro *next, void **value, int *error)
 {
@@ -187,7 +211,8 @@ static cress_coro *startable(struct thread *t, cress_coro *next, void **value, i
 
 /* The switch that has no way back. co may be gone afterwards and its stack is in the pool before
  * the last step on it is done, so what the step needs is copied to this frame. */
-static _Noreturn void jump_last(struct thread *t, cress_coro *co, cress_coro *next, void *value)
+static always_inline _Noreturn void jump_last(struct thread *t, cress_coro *co, cress_coro *next,
+                                              void *value)
 {
     struct ctx left = co->ctx;
     struct stack *stack = co->stack;
@@ -200,8 +225,12 @@ static _Noreturn void jump_last(struct thread *t, cress_coro *co, cress_coro *ne
 
 /* End co, which runs. Either returns the coroutine that takes its stack over, with its first value,
  * or leaves for good. `deep`: frames that never return stand between here and coro_main(), so
- * that nobody can take the stack over. */
-static cress_coro *coro_finish(struct thread *t, cress_coro *co, void **value, int error, bool deep)
+ * that nobody can take the stack over.
+ *
+ * Inline, like the switch itself: the processor remembers what is called, and when that is left for
+ * good predicts the next return of whoever goes on wrongly. */
+static always_inline cress_coro *coro_finish(struct thread *t, cress_coro *co, void **value,
+                                             int error, bool deep)
 {
     cress_coro *next = successor_of(t, co, value, &error);
     co->state = CORO_ENDED; /* so that what is passed on below does not come back to it */
@@ -212,16 +241,18 @@ static cress_coro *coro_finish(struct thread *t, cress_coro *co, void **value, i
     if (!take_over)
         next = startable(t, next, value, &error);
 
-    if (unlikely(t->hooks != NULL)) {
+    if (unlikely(t->extras)) {
         if (take_over)
             next->stack = co->stack; /* enter may ask for cress_coro_top() */
-        coro_run_hooks(t, co, next);
+        if (t->hooks != NULL)
+            run_hooks(t, co, next);
+        if (t->eh != NULL)
+            *t->eh = (struct eh_globals){ 0 };
     }
-    if (unlikely(t->eh != NULL))
-        *t->eh = (struct eh_globals){ 0 };
+    if (next->state == CORO_SUSPENDED) /* the hub's choice has a reason of its own */
+        next->wake = error;
     t->current = next;
     next->state = CORO_RUNNING;
-    next->error = error;
     if (!take_over)
         jump_last(t, co, next, *value);
 
@@ -253,7 +284,7 @@ _Noreturn void coro_leave(struct thread *t, void *value, int error)
 int cress_coro_exit(void *value, int error)
 {
     struct thread *t = cress__thread;
-    if (t == NULL || t->current == &t->native || t->current->owner != NULL || t->no_switch)
+    if (t == NULL || t->current == &t->native || t->current->owner != NULL || cress__closed)
         return -EPERM;
     coro_leave(t, value, error);
 }
@@ -271,15 +302,6 @@ int coro_start(struct thread *t, cress_coro *co)
     return 0;
 }
 
-void coro_run_hooks(struct thread *t, cress_coro *from, cress_coro *to)
-{
-    bool was = t->no_switch;
-    t->no_switch = true;
-    t->hooks->leave(from, cress_coro_user(from));
-    t->hooks->enter(to, cress_coro_user(to));
-    t->no_switch = was;
-}
-
 /* All that is not the plain case; also says why it cannot be done. */
 static noinline int switch_slowly(cress_coro *to, void *value, int error, void **result)
 {
@@ -290,7 +312,7 @@ static noinline int switch_slowly(cress_coro *to, void *value, int error, void *
         return -ENOMEM;
     if (to->thread != t)
         return -EXDEV;
-    if (t->no_switch)
+    if (cress__closed)
         return -EPERM;
     cress_coro *self = t->current;
     if (to->state == CORO_ENDED)
@@ -303,10 +325,9 @@ static noinline int switch_slowly(cress_coro *to, void *value, int error, void *
     to = pass_error_on(t, to, &value, &error);
     to = startable(t, to, &value, &error);
     if (to != self) {
-        to->error = error;
+        to->wake = error;
         value = coro_jump(t, self, to, value);
-        error = self->error;
-        self->error = 0;
+        error = self->wake;
     }
     self->state = CORO_RUNNING;
     if (error != 0)
@@ -320,16 +341,14 @@ int cress_coro_switch(cress_coro *to, void *value, void **result)
 {
     struct thread *t = cress__thread;
     if (unlikely(to == NULL || t == NULL || to->state != CORO_SUSPENDED || to->thread != t ||
-                 t->no_switch))
+                 cress__closed))
         return switch_slowly(to, value, 0, result);
     cress_coro *self = t->current;
     self->state = CORO_SUSPENDED;
+    to->wake = 0;
     value = coro_jump(t, self, to, value);
-    if (unlikely(self->error != 0)) {
-        int error = self->error;
-        self->error = 0;
-        return error;
-    }
+    if (unlikely(self->wake != 0))
+        return self->wake;
     if (result != NULL)
         *result = value;
     return 0;
@@ -348,6 +367,7 @@ int cress_coro_set_hooks(const cress_switch_hooks *hooks)
     if (t == NULL)
         return -ENOMEM;
     t->hooks = hooks;
+    t->extras = hooks != NULL || t->eh != NULL;
     return 0;
 }
 

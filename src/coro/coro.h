@@ -43,9 +43,9 @@ struct cress_coro {
     uint8_t flags;         /* the hub's: see hub/park.h */
     uint8_t in_block;      /* the memory belongs to the owner, not to malloc */
     uint8_t freed;         /* its owner gave it up: only its children refer to it */
-    int32_t wake;        /* why the hub woke it */
-    struct scope *scope; /* the innermost scope, the hub's affair */
-    void *owner;         /* the greenlet, NULL for a raw coroutine */
+    int32_t wake;          /* what its switch or its wait gives: 0, or why not */
+    struct scope *scope;   /* the innermost scope, the hub's affair */
+    void *owner;           /* the greenlet, NULL for a raw coroutine */
 
     struct stack *stack;
     cress_coro *parent;
@@ -57,7 +57,6 @@ struct cress_coro {
         const struct wait_info *info; /* what it waits for, while it is parked */
     };
     uint32_t top_size, user_size;
-    int32_t error; /* thrown at it, to be given by its switch */
     uint32_t refs;
 
     uintptr_t hub_words[CORO_HUB_WORDS];
@@ -68,8 +67,30 @@ _Static_assert(offsetof(struct cress_coro, ctx) - offsetof(struct cress_coro, no
                    offsetof(struct runq, valid),
                "runq.valid stands where ctx.sp does");
 
-/* Prepare one in memory of the caller's. */
-void coro_init(cress_coro *co, struct thread *t, cress_coro_fn fn, void *arg);
+/* Prepare one in memory of the caller's, whose content does not matter. Not the hub's words: most
+ * greenlets never need them, and they are a cache line of their own.
+ */
+static inline void coro_init(cress_coro *co, struct thread *t, cress_coro_fn fn, void *arg)
+{
+    co->thread = t;
+    co->node = (struct runnode){ 0 };
+    co->ctx = (struct ctx){ 0 };
+    co->state = CORO_NEW;
+    co->flags = 0;
+    co->in_block = 0;
+    co->freed = 0;
+    co->wake = 0;
+    co->scope = NULL;
+    co->owner = NULL;
+    co->stack = NULL;
+    co->parent = NULL;
+    co->fn = fn;
+    co->arg = arg;
+    co->on_exit = NULL;
+    co->stack_size = 0;
+    co->top_size = co->user_size = 0;
+    co->refs = 1;
+}
 
 /* One reference less; with the last one it is freed, and lets go of its parent. */
 void coro_release(cress_coro *co);

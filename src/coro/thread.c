@@ -64,6 +64,7 @@ struct thread *cress__thread_make(void)
     t->current = &t->native;
     if (__cxa_get_globals != NULL)
         t->eh = __cxa_get_globals();
+    t->extras = t->eh != NULL;
     if (pthread_setspecific(end_key, t) != 0) {
         cress__free(t);
         return NULL;

@@ -34,7 +34,7 @@ struct thread {
     cress_coro *current;
     const cress_switch_hooks *hooks;
     struct eh_globals *eh; /* NULL in a program without C++ */
-    bool no_switch;        /* in a hook, an exit function, a callback */
+    bool extras;           /* hooks or eh: a switch has more to do */
     struct cress_hub *hub;
     struct stack_pool stacks;
     struct blocks blocks; /* of greenlets */

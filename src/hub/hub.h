@@ -29,9 +29,10 @@
 
 enum {
     QUANTUM_MAX = 128,
-    TICK_NS = 100 * 1000, /* how often the clock is read while busy */
-    LOOK_NS = 500 * 1000, /* how often the poller is looked at while busy */
-    IO_RUN = 64,          /* so many I/O calls may succeed in a row without a switch */
+    TICK_NS = 100 * 1000,        /* how often the clock is read while busy */
+    LOOK_NS = 500 * 1000,        /* how often the poller is looked at while busy */
+    AGE_NS = 1000 * 1000 * 1000, /* how often unused stacks are looked for */
+    IO_RUN = 64,                 /* so many I/O calls may succeed in a row without a switch */
 };
 
 struct cress_hub {
@@ -48,6 +49,8 @@ struct cress_hub {
     uint64_t next_id;
     uint64_t steps; /* of the line, up to the last tick */
     uint64_t spawns, callbacks;
+    uint64_t aged_spawns; /* as of last_age */
+    bool cold_stacks;     /* there were some then */
 
     size_t abandoned; /* by its end so far */
     struct callback service_first;
@@ -84,7 +87,7 @@ static inline int hub_get(struct cress_hub **out)
 cress_coro *hub_pick(struct cress_hub *h, cress_coro *self);
 
 /* The same, as exit function of a coroutine or for one whose parent is busy. */
-static inline cress_coro *hub_next(struct cress_hub *h, cress_coro *self);
+static always_inline cress_coro *hub_next(struct cress_hub *h, cress_coro *self);
 
 /* Where errors go that have nowhere else to go. */
 void hub_report(struct cress_hub *h, struct cress_greenlet *g, const char *context, int error);
@@ -96,7 +99,7 @@ cress_coro *hub_start(struct cress_hub *h, cress_coro *next, cress_coro *self);
 /* Nothing can happen any more: write who waits for what to the hook, one line each. */
 void hub_report_deadlock(struct cress_hub *h);
 
-static inline cress_coro *hub_next(struct cress_hub *h, cress_coro *self)
+static always_inline cress_coro *hub_next(struct cress_hub *h, cress_coro *self)
 {
     struct runnode *node = h->loop.ready.head.next;
     /* The head of the line and callbacks have a function. */

@@ -10,7 +10,7 @@ noinline int hub_enter_slowly(struct cress_hub **out)
     int error = hub_get(out);
     if (error < 0)
         return error;
-    if (cress__in_callback || (*out)->thread->no_switch) {
+    if (cress__closed) {
         hub_report(*out, NULL, "a callback would have to wait", -EPERM);
         return -EPERM;
     }
@@ -23,11 +23,9 @@ static void time_out(struct timer *timer)
     hub_wake(co->thread->hub, co, -ETIMEDOUT);
 }
 
-int hub_park_until(struct cress_hub *h, cress_coro *self, const struct wait_info *info,
-                   cress_time timeout)
+noinline int hub_park_timed(struct cress_hub *h, cress_coro *self, const struct wait_info *info,
+                            cress_time timeout)
 {
-    if (timeout == CRESS_FOREVER)
-        return hub_park(h, self, info);
     struct timer *timer = park_timer(self);
     if (unlikely(!(self->flags & CORO_HAS_TIMER))) {
         timer_init(timer, time_out);

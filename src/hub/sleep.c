@@ -60,10 +60,8 @@ int cress_run(cress_time timeout)
     static const struct wait_info info = { .what = "running the others" };
     if (finished(h))
         return 0;
-    if (timeout == 0) {
-        hub_yield(h, self);
-        return finished(h) ? 0 : -ETIMEDOUT;
-    }
+    if (timeout == 0)
+        return -EAGAIN;
     /* Its own timer keeps nothing going: it does not count. */
     uint8_t was = self->flags & CORO_DAEMON;
     self->flags |= CORO_DAEMON;

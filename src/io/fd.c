@@ -22,7 +22,7 @@ int fd_begin_slowly(struct fd_call *c)
     /* Somebody waits already; perhaps for another file that had this number. */
     if (!c->ours && loop != NULL)
         fds_confirm(loop, c->entry);
-    return c->entry->flags & (c->events == CRESS_IN ? FD_READING : FD_WRITING) ? -EBUSY : 0;
+    return c->entry->flags & fd_busy(c->events) ? -EBUSY : 0;
 }
 
 static void ready(struct fd_wait *wait, int events)
@@ -32,8 +32,9 @@ static void ready(struct fd_wait *wait, int events)
     hub_wake(p->hub, p->co, events < 0 ? events : 0);
 }
 
-int fd_wait_until(struct fd_call *c, int events, cress_time timeout)
+int fd_wait_until(struct fd_call *c, cress_time timeout)
 {
+    int events = c->events;
     if (timeout == 0)
         return -EAGAIN;
     struct cress_hub *h;
@@ -51,8 +52,7 @@ int fd_wait_until(struct fd_call *c, int events, cress_time timeout)
     if (unlikely(error < 0))
         return error;
 
-    uint8_t busy =
-        (uint8_t)((events & CRESS_IN ? FD_READING : 0) | (events & CRESS_OUT ? FD_WRITING : 0));
+    uint8_t busy = fd_busy(events);
     bool counts = !(self->flags & CORO_DAEMON);
     uint32_t generation = entry->generation;
     struct wait_info info = { .what = events & CRESS_IN ? "reading fd" : "writing fd",
@@ -77,13 +77,13 @@ int fd_wait(struct fd_call *c)
         const struct fd_timeouts *t = c->entry->timeouts;
         timeout = c->events == CRESS_IN ? t->read : t->write;
     }
-    return fd_wait_until(c, c->events, timeout);
+    return fd_wait_until(c, timeout);
 }
 
 noinline void fd_breathe(struct cress_hub *h)
 {
     h->io_run = 0;
-    if (!cress__in_callback && !h->thread->no_switch)
+    if (!cress__closed)
         hub_yield(h, h->thread->current);
 }
 
@@ -152,9 +152,7 @@ int cress_wait_fd(int fd, int events, cress_time timeout)
     if (events == 0 || (events & ~(CRESS_IN | CRESS_OUT | CRESS_PRI | CRESS_RDHUP)) || timeout < 0)
         return -EINVAL;
     struct fd_call c;
-    int error = fd_begin(&c, fd, events & CRESS_IN ? CRESS_IN : CRESS_OUT);
-    if (error == 0 && (events & CRESS_IN) && (events & CRESS_OUT))
-        error = fd_begin(&c, fd, CRESS_OUT);
+    int error = fd_begin(&c, fd, events);
     if (error < 0)
         return error;
     for (;;) {
@@ -167,5 +165,5 @@ int cress_wait_fd(int fd, int events, cress_time timeout)
         if (n == 0)
             break;
     }
-    return fd_wait_until(&c, events, timeout);
+    return fd_wait_until(&c, timeout);
 }

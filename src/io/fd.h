@@ -23,10 +23,16 @@
 /* A call under way. */
 struct fd_call {
     int fd;
-    int events;             /* CRESS_IN or CRESS_OUT */
+    int events;             /* what it waits for */
     struct fd_entry *entry; /* NULL: nobody ever waited for it */
     bool ours;
 };
+
+/* Whom a wait for events keeps out. */
+static inline uint8_t fd_busy(int events)
+{
+    return (uint8_t)((events & CRESS_IN ? FD_READING : 0) | (events & CRESS_OUT ? FD_WRITING : 0));
+}
 
 /* Begin a call: find the entry, see that nobody else reads (writes). 0; -EBADF; -EBUSY; -EXDEV. */
 int fd_begin_slowly(struct fd_call *c);
@@ -38,8 +44,7 @@ static inline int fd_begin(struct fd_call *c, int fd, int events)
     c->events = events;
     c->entry = entry;
     c->ours = entry != NULL && (entry->flags & FD_OURS) != 0;
-    uint8_t busy = events == CRESS_IN ? FD_READING : FD_WRITING;
-    if (unlikely(entry == NULL || (entry->flags & busy) || fd < 0))
+    if (unlikely(entry == NULL || (entry->flags & fd_busy(events)) || fd < 0))
         return fd_begin_slowly(c);
     return 0;
 }
@@ -47,8 +52,8 @@ static inline int fd_begin(struct fd_call *c, int fd, int events)
 /* Wait until the descriptor is ready. > 0, the events; or why not: -ETIMEDOUT, -EAGAIN, -EBADF, ... */
 int fd_wait(struct fd_call *c);
 
-/* The same with a timeout of the caller's, for events of the caller's. */
-int fd_wait_until(struct fd_call *c, int events, cress_time timeout);
+/* The same with a timeout of the caller's. */
+int fd_wait_until(struct fd_call *c, cress_time timeout);
 
 /* A call succeeded without waiting: after many in a row others get a turn. */
 void fd_breathe(struct cress_hub *h);

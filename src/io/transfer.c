@@ -113,7 +113,7 @@ static ssize_t writev_step(const struct fd_call *c, const struct transfer *t)
 static inline bool known_empty(const struct fd_call *c)
 {
     return c->entry != NULL && (c->entry->flags & FD_EMPTY) && c->entry->timeouts == NULL &&
-           !cress__in_callback;
+           !cress__closed;
 }
 
 /* size: how many bytes would fill the buffer; 0 where a short read says nothing. */

@@ -1,12 +1,11 @@
 #include "loop/loop.h"
 
 #include "base/alloc.h"
+#include "base/closed.h"
 #include "base/sys.h"
 
 #include <stdio.h>
 #include <string.h>
-
-thread_local_fast unsigned cress__in_callback;
 
 /* --- the clock ------------------------------------------------------------------------------- */
 
@@ -43,7 +42,7 @@ static void wait_for_events(cress_loop *loop, cress_time timeout)
 
 bool loop_mine(const cress_loop *loop)
 {
-    return loop->thread == &cress__in_callback;
+    return loop->thread == &cress__closed;
 }
 
 static void report_to_stderr(cress_loop *loop, cress_watch *watch, const char *context, int error)
@@ -66,7 +65,7 @@ int loop_init(cress_loop *loop, const struct poller_ops *poller, bool hub)
     loop->poller = poller;
     loop->report = report_to_stderr;
     loop->hub = hub;
-    loop->thread = &cress__in_callback; /* its address names the thread */
+    loop->thread = &cress__closed; /* its address names the thread */
     return poller->open(loop);
 }
 
@@ -117,9 +116,9 @@ void loop_run_callback(cress_loop *loop)
     struct callback *callback = container_of(node, struct callback, node);
     runq_remove(node);
     int (*fn)(void *arg) = node->fn; /* the callback may post its node again, or free it */
-    cress__in_callback++;
+    cress__closed++;
     int error = fn(callback->arg);
-    cress__in_callback--;
+    cress__closed--;
     if (error < 0)
         loop->report(loop, NULL, "callback", error);
 }

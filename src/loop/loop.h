@@ -94,9 +94,6 @@ static inline bool loop_alive(const cress_loop *loop)
 /* Run the callback at the head of the line, which must be one. */
 void loop_run_callback(cress_loop *loop);
 
-/* Whether this thread is inside a callback: then nothing may block. */
-extern thread_local_fast unsigned cress__in_callback;
-
 /* The node in the line of a watcher in `pending`. */
 struct runnode *watch_of_pending(struct list *node);
 

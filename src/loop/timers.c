@@ -1,5 +1,9 @@
 #include "loop/timers.h"
 
+#ifdef CRESS_TESTING
+bool cress__timer_slack;
+#endif
+
 void timers_init(struct timers *w, cress_time now)
 {
     *w = (struct timers){ .now = now };
@@ -53,7 +57,8 @@ void timer_start_at(struct timers *w, struct timer *t, cress_time deadline)
     w->armed += !timer_armed(t);
     list_remove(&t->fresh);
     t->deadline = deadline == TIMER_NEVER ? TIMER_NEVER - 1 : deadline;
-    t->number = ++w->number;
+    t->number = ++w->number & TIMER_NUMBERS;
+    t->slack = 0;
     settle(w, t);
 }
 
@@ -258,37 +263,66 @@ void timers_advance(struct timers *w, cress_time now)
 
 enum { SCAN = 32 }; /* so many of a slot are looked at for the exact next deadline */
 
+/* The latest point at which somebody who waits has to look at it. */
+static cress_time latest(const struct timer *t)
+{
+    cress_time slack = t->slack > 0 ? (cress_time)1 << t->slack : 0;
+    return t->deadline < TIMER_NEVER - slack ? t->deadline + slack : t->deadline;
+}
+
+static cress_time earlier(cress_time a, cress_time b)
+{
+    return a < b ? a : b;
+}
+
+/* The least latest point of a slot's timers; its start when they are many. */
+static cress_time slot_latest(struct timers *w, struct list *list, cress_time start)
+{
+    cress_time least = TIMER_NEVER;
+    int seen = 0;
+    for (struct list *node = list->next, *next; node != list; node = next) {
+        if (++seen > SCAN)
+            return start;
+        struct timer *t = of_link(node);
+        if (in_place(t)) {
+            least = earlier(least, latest(t));
+            next = node->next;
+            continue;
+        }
+        struct list *previous = node->prev;
+        /* Stopped, or put off: it only seemed to be next. It may come back to the end of this very
+         * list, in place then. */
+        relink(w, t);
+        next = previous->next;
+    }
+    return least;
+}
+
 cress_time timers_next(struct timers *w)
 {
     invariant(list_empty(&w->fresh));
-    struct timer *t = first_due(w);
-    if (t != NULL)
-        return t->deadline;
+    cress_time least = TIMER_NEVER;
+    if (first_due(w) != NULL)
+        for (struct list *n = w->due.next; n != &w->due && of_link(n)->key < least; n = n->next)
+            if (in_place(of_link(n)))
+                least = earlier(least, latest(of_link(n)));
 
-    int level, slot;
-    struct list *list;
-    while ((list = first_slot(w, &level, &slot)) != NULL) {
-        cress_time least = TIMER_NEVER;
-        int seen = 0;
-        for (struct list *node = list->next, *next; node != list; node = next) {
-            if (++seen > SCAN)
-                return (cress_time)(slot_tick(w, level, slot) << TIMER_TICK_SHIFT);
-            t = of_link(node);
-            if (in_place(t)) {
-                least = t->deadline < least ? t->deadline : least;
-                next = node->next;
-                continue;
-            }
-            struct list *previous = node->prev;
-            /* Stopped, or put off: it only seemed to be next. It may come back to the end of this
-             * very list, in place then. */
-            relink(w, t);
-            next = previous->next;
+    /* Slots in the order of time, as long as one could ask for less. */
+    for (int level = 0; level < TIMER_LEVELS; level++) {
+        uint64_t passed = 0; /* relink() may fill slots meanwhile, later ones */
+        while ((w->used[level] & ~passed) != 0) {
+            int slot = __builtin_ctzll(w->used[level] & ~passed);
+            passed |= ((uint64_t)2 << slot) - 1;
+            cress_time start = (cress_time)(slot_tick(w, level, slot) << TIMER_TICK_SHIFT);
+            if (start >= least)
+                return least;
+            struct list *list = &w->slots[level][slot];
+            least = earlier(least, slot_latest(w, list, start));
+            if (list_empty(list))
+                w->used[level] &= ~((uint64_t)1 << slot);
         }
-        if (least != TIMER_NEVER)
-            return least;
     }
-    return TIMER_NEVER;
+    return least;
 }
 
 bool timers_check(const struct timers *w)

@@ -332,6 +332,12 @@ static void computes_with_less_precision(void *value)
 static void each_context_keeps_its_x87_precision(void **state)
 {
     (void)state;
+    x87_set_control(0x27f);
+    if (x87_control() != 0x27f) {
+        printf("skipped: valgrind has no x87 precision control\n");
+        skip();
+    }
+    x87_set_control(0x37f);
     side_make(&a, computes_with_less_precision);
     for (int i = 0; i < 10; i++) {
         ctx_switch(&native, &a.ctx, NULL);
@@ -387,12 +393,18 @@ static void sticky_flags_alone_load_no_control_word(void **state)
         printf("skipped: swapcontext loads the control words always\n");
         skip();
     }
+    volatile double third = 1.0;
+    third = third / 3;
+    if ((sticky() & INEXACT) == 0) {
+        printf("skipped: valgrind sets no sticky flags\n");
+        skip();
+    }
     side_make(&a, tells_the_sticky_flags);
     for (int i = 0; i < 3; i++) {
         clear_sticky();
         ctx_switch(&native, &a.ctx, NULL);
         CHECK_EQ(seen & INEXACT, 0);
-        volatile double third = 1.0;
+        third = 1.0;
         third = third / 3;
         ctx_switch(&native, &a.ctx, NULL);
         CHECK_EQ(seen & INEXACT, INEXACT);
@@ -402,7 +414,7 @@ static void sticky_flags_alone_load_no_control_word(void **state)
 
 /* --- unwinding ----------------------------------------------------------------------------- */
 
-extern const char cress__ctx_start[], cress__ctx_switch_begin[] __asm__("cress__ctx_switch");
+extern const char cress__ctx_start[];
 
 enum { DEPTH = 20, MOST = 64 };
 static void *frames[MOST];
@@ -484,8 +496,9 @@ static void the_chain_of_frame_pointers_ends_at_the_entry(void **state)
 #define STEPS 1
 
 static volatile bool stepping;
-static int steps_on[2]; /* walks begun on the stack of a, of b */
-static int steps_elsewhere;
+static int n_steps;
+static int n_walks[2];  /* from instructions of steps_a, of steps_b */
+static int n_crossings; /* that led from one to the other */
 
 static noinline void steps_a(void *value)
 {
@@ -522,43 +535,36 @@ static _Unwind_Reason_Code note_frame(struct _Unwind_Context *context, void *arg
     return _URC_NO_REASON;
 }
 
-static bool on_stack(const struct side *s, uintptr_t sp)
-{
-    return sp >= (uintptr_t)s->stack->low && sp <= (uintptr_t)s->stack->top;
-}
-
 static void on_step(int sig, siginfo_t *info, void *argument)
 {
     (void)sig;
     (void)info;
     ucontext_t *at = argument;
     const char *ip = (const char *)at->uc_mcontext.gregs[REG_RIP];
-    uintptr_t sp = (uintptr_t)at->uc_mcontext.gregs[REG_RSP];
+    n_steps++;
     if (stepping)
         at->uc_mcontext.gregs[REG_EFL] |= 0x100;
     else
         at->uc_mcontext.gregs[REG_EFL] &= ~0x100;
-    if (_Unwind_FindEnclosingFunction((void *)ip) != (void *)cress__ctx_switch_begin)
+    void *here = _Unwind_FindEnclosingFunction((void *)ip);
+    if (here != (void *)steps_a && here != (void *)steps_b)
         return;
 
     struct walk walk = { .n = 0 };
     _Unwind_Backtrace(note_frame, &walk);
     int i = 0;
-    while (i < walk.n && walk.functions[i] != (void *)cress__ctx_switch_begin)
+    while (i < walk.n && walk.functions[i] != here) /* this handler, and how it was called */
         i++;
-    /* The switch, whoever called it on this stack, the start, and nothing more. */
-    CHECK_LE(i + 2, walk.n - 1);
-    if (on_stack(&a, sp)) {
-        CHECK_EQ(walk.functions[i + 1], (void *)steps_a);
-        steps_on[0]++;
-    } else if (on_stack(&b, sp)) {
-        CHECK_EQ(walk.functions[i + 1], (void *)steps_b);
-        steps_on[1]++;
-    } else {
-        steps_elsewhere++;
+    CHECK_LT(i + 2, MOST);
+    n_walks[here == (void *)steps_b]++;
+    /* At the jump itself, and there only, the way on leads to the other one. */
+    if (walk.functions[i + 1] == (void *)steps_b || walk.functions[i + 1] == (void *)steps_a) {
+        CHECK_NE(walk.functions[i + 1], here);
+        n_crossings++;
+        i++;
     }
-    CHECK_EQ(walk.functions[i + 2], (void *)cress__ctx_start);
-    CHECK_EQ(walk.n, i + 3);
+    CHECK_EQ(walk.functions[i + 1], (void *)cress__ctx_start);
+    CHECK_EQ(walk.n, i + 2); /* the end */
 }
 #endif
 
@@ -572,9 +578,13 @@ static void every_instruction_of_the_switch_can_be_unwound(void **state)
     side_make(&b, steps_b);
     ctx_switch(&native, &b.ctx, NULL); /* b begins, goes to a, which steps to b, which goes home */
     sigaction(SIGTRAP, &old, NULL);
-    CHECK_GE(steps_on[0], 10);
-    CHECK_GE(steps_on[1], 9);
-    CHECK_EQ(steps_elsewhere, 0);
+    if (n_steps == 1) { /* the first is our own raise() */
+        printf("skipped: valgrind makes no single steps\n");
+        skip();
+    }
+    CHECK_GE(n_walks[0], 20);
+    CHECK_GE(n_walks[1], 2);
+    CHECK_EQ(n_crossings, 1);
     side_forget(&a);
     side_forget(&b);
 #else

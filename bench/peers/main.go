@@ -1,0 +1,357 @@
+// main - Go's goroutines with one processor.
+//
+// The rows are those of the C programs (see bench.h), each in a process of its own: without the
+// name of a row the program starts itself once for each. The collector runs as by default; none of
+// these rows makes garbage worth its while.
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const (
+	repeats = 5
+	naps    = 3
+	frame   = 512
+	message = 32
+)
+
+var quick = false
+
+func steps(n int) int {
+	if quick {
+		n /= 50
+	}
+	if n < 1 {
+		n = 1
+	}
+	return n
+}
+
+func best(values []float64) float64 {
+	least := values[0]
+	for _, v := range values {
+		if v < least {
+			least = v
+		}
+	}
+	return least
+}
+
+func say(name string, value float64, unit string) {
+	fmt.Printf("%s\t%.4g\t%s\n", name, value, unit)
+}
+
+func fail(err error) {
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
+}
+
+func fieldKB(path, field string) int {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		fail(err)
+	}
+	for _, line := range strings.Split(string(text), "\n") {
+		if strings.HasPrefix(line, field+":") {
+			value, _ := strconv.Atoi(strings.Fields(line)[1])
+			return value
+		}
+	}
+	return 0
+}
+
+func memoryKB() int {
+	return fieldKB("/proc/self/status", "VmRSS") + fieldKB("/proc/self/status", "VmPTE")
+}
+
+func cpuMS() float64 {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		fail(err)
+	}
+	return float64(u.Utime.Sec+u.Stime.Sec)*1e3 + float64(u.Utime.Usec+u.Stime.Usec)/1e3
+}
+
+// laps is bench_laps of bench.h.
+type laps struct {
+	n, each, lap, segment int
+	start                 time.Time
+	ns                    []float64
+	done                  bool
+}
+
+func newLaps(n, switches int) *laps {
+	l := &laps{n: n, each: steps(switches) / n, segment: -1}
+	if l.each < 2 {
+		l.each = 2
+	}
+	return l
+}
+
+func (l *laps) next() {
+	if l.lap == l.each {
+		if l.segment >= 0 {
+			l.ns = append(l.ns, float64(time.Since(l.start).Nanoseconds())/float64(l.each*l.n))
+		}
+		l.segment++
+		l.lap = 0
+		l.done = l.segment == repeats
+		l.start = time.Now()
+	}
+	l.lap++
+}
+
+func yield(name string, n int) {
+	l := newLaps(n, 2000000)
+	var all sync.WaitGroup
+	all.Add(n)
+	for i := 0; i < n; i++ {
+		go func(i int) {
+			for !l.done {
+				if i == 0 {
+					l.next()
+				}
+				runtime.Gosched()
+			}
+			all.Done()
+		}(i)
+	}
+	all.Wait()
+	say(name, best(l.ns), "ns")
+}
+
+func spawnJoin(name string, n int) {
+	n = steps(n)
+	var values []float64
+	for r := -1; r < repeats; r++ {
+		start := time.Now()
+		for i := 0; i < n; i++ {
+			var one sync.WaitGroup
+			one.Add(1)
+			go one.Done()
+			one.Wait()
+		}
+		if r >= 0 {
+			values = append(values, float64(time.Since(start).Nanoseconds())/float64(n))
+		}
+	}
+	say(name, best(values), "ns")
+}
+
+func many(name string, n int, body func()) {
+	var values []float64
+	for r := -1; r < repeats; r++ {
+		var all sync.WaitGroup
+		start := time.Now()
+		all.Add(n)
+		for i := 0; i < n; i++ {
+			go func() {
+				body()
+				all.Done()
+			}()
+		}
+		all.Wait()
+		if r >= 0 {
+			values = append(values, float64(time.Since(start).Nanoseconds())/float64(n))
+		}
+	}
+	say(name, best(values), "ns")
+}
+
+func spawnQueued(name string, n int) { many(name, n, func() {}) }
+func spawnBlock(name string, n int)  { many(name, n, runtime.Gosched) }
+
+var gate = make(chan struct{})
+var arrived sync.WaitGroup
+var sink byte
+
+//go:noinline
+func parkBelowAFrame() {
+	var bytes [frame]byte
+	for i := range bytes {
+		bytes[i] = 1
+	}
+	arrived.Done()
+	<-gate
+	for i := range bytes {
+		sink += bytes[i]
+	}
+}
+
+func parked(name string, n int) {
+	n = steps(n)
+	runtime.GC()
+	before := memoryKB()
+	arrived.Add(n)
+	for i := 0; i < n; i++ {
+		go parkBelowAFrame()
+	}
+	arrived.Wait()
+	say(name, float64(memoryKB()-before)/float64(n), "KB")
+}
+
+func sleepers(name string, n int) {
+	n = steps(n)
+	var all sync.WaitGroup
+	before := cpuMS()
+	all.Add(n)
+	for i := 0; i < n; i++ {
+		go func(i int) {
+			state := uint32(i)*2654435761 + 1
+			for k := 0; k < naps; k++ {
+				if state == 0 {
+					state = 1
+				}
+				state ^= state << 13
+				state ^= state >> 17
+				state ^= state << 5
+				time.Sleep(time.Duration(1+state%1000) * time.Millisecond)
+			}
+			all.Done()
+		}(i)
+	}
+	all.Wait()
+	say(name, cpuMS()-before, "ms")
+}
+
+func socketPair() (net.Conn, net.Conn) {
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		fail(err)
+	}
+	var ends [2]net.Conn
+	for i, fd := range fds {
+		file := os.NewFile(uintptr(fd), "socketpair")
+		if ends[i], err = net.FileConn(file); err != nil {
+			fail(err)
+		}
+		file.Close()
+	}
+	return ends[0], ends[1]
+}
+
+func tcpPair() (net.Conn, net.Conn) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		fail(err)
+	}
+	defer listener.Close()
+	first, err := net.Dial("tcp", listener.Addr().String())
+	if err != nil {
+		fail(err)
+	}
+	second, err := listener.Accept()
+	if err != nil {
+		fail(err)
+	}
+	return first, second // TCP_NODELAY is Go's default
+}
+
+func echo(name string, connections int, pair func() (net.Conn, net.Conn)) {
+	trips := newLaps(1, 100000)
+	var all sync.WaitGroup
+	all.Add(2 * connections)
+	for i := 0; i < connections; i++ {
+		near, far := pair()
+		go func() {
+			buffer := make([]byte, 4096)
+			for {
+				n, err := far.Read(buffer)
+				if err != nil {
+					break
+				}
+				if _, err = far.Write(buffer[:n]); err != nil {
+					break
+				}
+			}
+			far.Close()
+			all.Done()
+		}()
+		go func() {
+			text := []byte("12345678901234567890123456789012")
+			back := make([]byte, message)
+			for !trips.done {
+				trips.next()
+				if _, err := near.Write(text); err != nil {
+					fail(err)
+				}
+				if _, err := io.ReadFull(near, back); err != nil {
+					fail(err)
+				}
+				if string(back) != string(text) {
+					fail(fmt.Errorf("echo: wrong bytes"))
+				}
+			}
+			near.Close()
+			all.Done()
+		}()
+	}
+	all.Wait()
+	say(name, best(trips.ns), "ns")
+}
+
+func echoSocketPair(name string, n int) { echo(name, n, socketPair) }
+func echoTCP(name string, n int)        { echo(name, n, tcpPair) }
+
+var rows = []struct {
+	name string
+	run  func(string, int)
+	n    int
+}{
+	{"yield_2", yield, 2},
+	{"yield_1000", yield, 1000},
+	{"yield_10000", yield, 10000},
+	{"spawn_join", spawnJoin, 200000},
+	{"spawn_queued_10000", spawnQueued, 10000},
+	{"spawn_block_10000", spawnBlock, 10000},
+	{"parked_100000", parked, 100000},
+	{"parked_1000000", parked, 1000000},
+	{"sleepers_100000", sleepers, 100000},
+	{"echo_socketpair", echoSocketPair, 1},
+	{"echo_tcp_100", echoTCP, 100},
+}
+
+func main() {
+	runtime.GOMAXPROCS(1)
+	wanted := os.Args[1:]
+	if len(wanted) > 0 && wanted[0] == "--quick" {
+		quick = true
+		wanted = wanted[1:]
+	}
+	if len(wanted) == 1 {
+		for _, row := range rows {
+			if row.name == wanted[0] {
+				row.run(row.name, row.n)
+				return
+			}
+		}
+		fail(fmt.Errorf("no row %s", wanted[0]))
+	}
+	if len(wanted) == 0 {
+		for _, row := range rows {
+			wanted = append(wanted, row.name)
+		}
+	}
+	for _, name := range wanted {
+		arguments := []string{name}
+		if quick {
+			arguments = []string{"--quick", name}
+		}
+		child := exec.Command("/proc/self/exe", arguments...)
+		child.Stdout, child.Stderr = os.Stdout, os.Stderr
+		if err := child.Run(); err != nil {
+			fail(err)
+		}
+	}
+}

@@ -1,0 +1,283 @@
+/* pthreads - threads of the kernel, all on one core: what green threads are measured against.
+ *
+ * Stacks of 64 KB, the size that the green peers get too; the default would only reserve more.
+ * The memory row shows what the process has; the kernel's own part (16 KB of kernel stack and
+ * some 10 KB more for each thread) is in no figure of a process, so it is not in the row either.
+ * In the row of the sleepers the first threads have ended before the last ones are made: there are
+ * never 100 000 at once, or the row could not be done at all.
+ */
+#include "bench.h"
+#include "peers/sockets.h"
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+
+static pthread_attr_t detached, joinable;
+static sem_t all_ended, gate;
+static atomic_long running, arrived;
+
+static void setup(void)
+{
+    pthread_attr_init(&detached);
+    pthread_attr_init(&joinable);
+    pthread_attr_setstacksize(&detached, BENCH_STACK);
+    pthread_attr_setstacksize(&joinable, BENCH_STACK);
+    pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
+    sem_init(&all_ended, 0, 0);
+    sem_init(&gate, 0, 0);
+}
+
+/* False, and the row is answered, when the system has no more threads for us. */
+static bool start(const char *name, long i, void *(*fn)(void *), void *arg)
+{
+    pthread_t t;
+    int error = pthread_create(&t, &detached, fn, arg);
+    if (error == 0)
+        return true;
+    char reason[128];
+    snprintf(reason, sizeof reason, "no thread after %ld: %s", i, strerror(error));
+    bench_cannot(name, reason);
+    return false;
+}
+
+static void ended(void)
+{
+    if (atomic_fetch_sub(&running, 1) == 1)
+        sem_post(&all_ended);
+}
+
+/* Steps of all threads together, because the kernel does not let them go in turn. Who does the last
+ * step of a segment keeps the time. */
+static bench_laps laps;
+static atomic_long steps;
+
+static bool count_step(void)
+{
+    if ((atomic_fetch_add(&steps, 1) + 1) % laps.laps_each == 0 && !laps.done)
+        bench_lap_end(&laps);
+    return !laps.done;
+}
+
+static atomic_bool go;
+
+static void *yielder(void *arg)
+{
+    atomic_fetch_add(&arrived, 1);
+    while (!atomic_load(&go))
+        sched_yield();
+    while (count_step())
+        sched_yield();
+    ended();
+    return arg;
+}
+
+static void yield(const char *name, long n)
+{
+    setup();
+    bench_laps_init(&laps, 1, 200000);
+    running = n;
+    for (long i = 0; i < n; i++)
+        if (!start(name, i, yielder, NULL))
+            return;
+    while (arrived < n)
+        sched_yield();
+    go = true;
+    sem_wait(&all_ended);
+    bench_print(name, bench_best(laps.ns, BENCH_REPEATS), "ns");
+}
+
+static void *nothing(void *arg)
+{
+    return arg;
+}
+
+static void spawn_join(const char *name, long n)
+{
+    double best[BENCH_REPEATS];
+    setup();
+    n = bench_steps(n);
+    for (int r = -1; r < BENCH_REPEATS; r++) {
+        int64_t before = bench_now();
+        for (long i = 0; i < n; i++) {
+            pthread_t t;
+            if (pthread_create(&t, &joinable, nothing, NULL) != 0)
+                bench_die("pthread_create");
+            pthread_join(t, NULL);
+        }
+        if (r >= 0)
+            best[r] = (double)(bench_now() - before) / (double)n;
+    }
+    bench_print(name, bench_best(best, BENCH_REPEATS), "ns");
+}
+
+static void *end_only(void *arg)
+{
+    ended();
+    return arg;
+}
+
+static void *yield_once(void *arg)
+{
+    sched_yield();
+    ended();
+    return arg;
+}
+
+static void many(const char *name, long n, void *(*fn)(void *))
+{
+    double best[BENCH_REPEATS];
+    setup();
+    for (int r = -1; r < BENCH_REPEATS; r++) {
+        int64_t before = bench_now();
+        running = n;
+        for (long i = 0; i < n; i++)
+            if (!start(name, i, fn, NULL))
+                return;
+        sem_wait(&all_ended);
+        if (r >= 0)
+            best[r] = (double)(bench_now() - before) / (double)n;
+    }
+    bench_print(name, bench_best(best, BENCH_REPEATS), "ns");
+}
+
+static void spawn_queued(const char *name, long n)
+{
+    many(name, n, end_only);
+}
+
+static void spawn_block(const char *name, long n)
+{
+    many(name, n, yield_once);
+}
+
+__attribute__((noinline)) static void park_below_a_frame(void)
+{
+    char frame[BENCH_FRAME];
+    memset(frame, 1, sizeof frame);
+    bench_touch(frame);
+    atomic_fetch_add(&arrived, 1);
+    sem_wait(&gate);
+    bench_touch(frame);
+}
+
+static void *parker(void *arg)
+{
+    park_below_a_frame();
+    return arg;
+}
+
+static void parked(const char *name, long n)
+{
+    setup();
+    n = bench_steps(n);
+    long before = bench_memory_kb();
+    for (long i = 0; i < n; i++)
+        if (!start(name, i, parker, NULL))
+            return;
+    while (arrived < n)
+        sched_yield();
+    bench_print(name, (double)(bench_memory_kb() - before) / (double)n, "KB");
+}
+
+static void *sleeper(void *arg)
+{
+    uint32_t state = bench_nap_start((long)arg);
+    for (int k = 0; k < BENCH_NAPS; k++) {
+        uint32_t ms = bench_nap_ms(&state);
+        struct timespec t = { .tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000 };
+        nanosleep(&t, NULL);
+    }
+    ended();
+    return NULL;
+}
+
+static void sleepers(const char *name, long n)
+{
+    setup();
+    n = bench_steps(n);
+    double before = bench_cpu_ms();
+    running = n;
+    for (long i = 0; i < n; i++)
+        if (!start(name, i, sleeper, (void *)i))
+            return;
+    sem_wait(&all_ended);
+    bench_print(name, bench_cpu_ms() - before, "ms");
+}
+
+static void *answer(void *arg)
+{
+    int fd = *(int *)arg;
+    char buffer[4096];
+    ssize_t n;
+    while ((n = recv(fd, buffer, sizeof buffer, 0)) > 0)
+        if (send(fd, buffer, (size_t)n, MSG_NOSIGNAL) != n)
+            break;
+    close(fd);
+    ended();
+    return NULL;
+}
+
+typedef struct {
+    int fd[2];
+} pair_of;
+
+static void *ask(void *arg)
+{
+    pair_of *a = arg;
+    char message[BENCH_MESSAGE] = "12345678901234567890123456789012";
+    char back[BENCH_MESSAGE];
+    while (count_step()) {
+        if (send(a->fd[0], message, sizeof message, MSG_NOSIGNAL) != BENCH_MESSAGE ||
+            recv(a->fd[0], back, sizeof back, MSG_WAITALL) != BENCH_MESSAGE ||
+            memcmp(message, back, sizeof back) != 0)
+            bench_die("echo");
+    }
+    close(a->fd[0]);
+    ended();
+    return NULL;
+}
+
+static void echo(const char *name, long connections, void (*make)(int fd[2]))
+{
+    setup();
+    bench_laps_init(&laps, 1, 100000);
+    running = 2 * connections;
+    pair_of *pairs = calloc((size_t)connections, sizeof *pairs);
+    for (long i = 0; i < connections; i++)
+        make(pairs[i].fd);
+    for (long i = 0; i < connections; i++)
+        if (!start(name, i, answer, &pairs[i].fd[1]) || !start(name, i, ask, &pairs[i]))
+            return;
+    sem_wait(&all_ended);
+    bench_print(name, bench_best(laps.ns, BENCH_REPEATS), "ns");
+}
+
+static void echo_socketpair(const char *name, long n)
+{
+    echo(name, n, bench_socketpair);
+}
+
+static void echo_tcp(const char *name, long n)
+{
+    echo(name, n, bench_tcp_pair);
+}
+
+int main(int argc, char **argv)
+{
+    static const bench_row rows[] = {
+        { "yield_2", yield, 2 },
+        { "yield_1000", yield, 1000 },
+        { "yield_10000", yield, 10000 },
+        { "spawn_join", spawn_join, 20000 },
+        { "spawn_queued_10000", spawn_queued, 10000 },
+        { "spawn_block_10000", spawn_block, 10000 },
+        { "parked_100000", parked, 100000 },
+        { "parked_1000000", parked, 1000000 },
+        { "sleepers_100000", sleepers, 100000 },
+        { "echo_socketpair", echo_socketpair, 1 },
+        { "echo_tcp_100", echo_tcp, 100 },
+        { NULL, NULL, 0 },
+    };
+    return bench_main(rows, argc, argv);
+}
