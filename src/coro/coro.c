@@ -13,6 +13,7 @@ enum {
     /* Where the user area begins: behind the coroutine, aligned to 16. */
     USER_OFFSET = (sizeof(cress_coro) + 15) / 16 * 16,
     MAX_STACK = 1 << 30,
+    DEFAULT_STACK = 46 * 1024,
     MAX_USER = 1 << 20,
 };
 
@@ -26,8 +27,9 @@ int cress_coro_new(const cress_coro_options *options, cress_coro_fn fn, void *ar
             return -EINVAL;
         memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
     }
-    if (fn == NULL || out == NULL || o.stack_size > MAX_STACK || o.user_size > MAX_USER ||
-        (o.top_size > 0 && o.top_size > o.stack_size / 2))
+    size_t stack_size = o.stack_size > 0 ? o.stack_size : DEFAULT_STACK;
+    if (fn == NULL || out == NULL || stack_size > MAX_STACK || o.user_size > MAX_USER ||
+        o.top_size > stack_size / 2)
         return -EINVAL;
     struct thread *t = thread_self();
     if (t == NULL)
@@ -67,8 +69,9 @@ void coro_release(cress_coro *co)
 {
     /* Up the chain of parents, as far as it was held by this. */
     while (co != NULL && --co->refs == 0) {
-        cress_coro *parent = co->parent;
         struct thread *t = co->thread;
+        /* (3): and with the last coroutine of a thread that has ended its native one goes too. */
+        cress_coro *parent = co->parent != &t->native ? co->parent : NULL;
         if (co->in_block) {
             t->free_block(co);
         } else {
@@ -96,7 +99,7 @@ static int check_owner(const cress_coro *co)
     bool dead = atomic_load(&co->thread->dead);
     if (co->thread != cress__thread && !dead)
         return -EXDEV;
-    if (co->owner != NULL || co == &co->thread->native)
+    if (co->owner != NULL || co == &co->thread->native || (co == co->thread->current && !dead))
         return -EBUSY;
     /* What waited in the hub of a thread that has ended waits for nothing. */
     return (co->state == CORO_RUNNING || co->state == CORO_PARKED) && !dead ? -EBUSY : 0;
@@ -119,9 +122,11 @@ int cress_coro_free(cress_coro *co)
     if (co == NULL)
         return 0;
     int error = cress_coro_abandon(co);
-    if (error == 0)
-        coro_release(co);
-    return error;
+    if (error < 0)
+        return error;
+    co->freed = 1;
+    coro_release(co);
+    return 0;
 }
 
 /* Whether it can be switched to by hand. A greenlet that has not started is the hub's to start. */
@@ -159,8 +164,11 @@ static cress_coro *successor_of(struct thread *t, cress_coro *co, void **value, 
 static cress_coro *pass_error_on(struct thread *t, cress_coro *next, void **value, int *error)
 {
     while (*error != 0 && next->state == CORO_NEW) {
-        next->state = CORO_ENDED;
-        next = successor_of(t, next, value, error);
+        cress_coro *ended = next;
+        ended->state = CORO_ENDED;
+        next = successor_of(t, ended, value, error);
+        if (ended->owner != NULL)
+            t->hub_dispose(ended);
     }
     return next;
 }
@@ -225,6 +233,7 @@ static always_inline cress_coro *coro_finish(struct thread *t, cress_coro *co, v
                                              int error, bool deep)
 {
     cress_coro *next = successor_of(t, co, value, &error);
+    co->state = CORO_ENDED; /* so that what is passed on below does not come back to it */
     if (unlikely(error != 0))
         next = pass_error_on(t, next, value, &error);
     bool take_over = !deep && next->state == CORO_NEW && next->top_size == co->top_size &&
@@ -232,7 +241,6 @@ static always_inline cress_coro *coro_finish(struct thread *t, cress_coro *co, v
     if (!take_over)
         next = startable(t, next, value, &error);
 
-    co->state = CORO_ENDED;
     if (unlikely(t->extras)) {
         if (take_over)
             next->stack = co->stack; /* enter may ask for cress_coro_top() */
@@ -379,7 +387,10 @@ cress_coro *cress_coro_native(void)
 
 cress_coro *cress_coro_parent(const cress_coro *co)
 {
-    return co->parent;
+    cress_coro *p = co->parent;
+    while (p != NULL && p->freed)
+        p = p->parent;
+    return p;
 }
 
 int cress_coro_set_parent(cress_coro *co, cress_coro *parent)

@@ -17,7 +17,7 @@ static void *serve(void *arg, void *value)
     static const struct wait_info info = { .what = "callbacks" };
     for (;;) {
         const struct runnode *node = h->loop.ready.head.next;
-        if (node == &h->loop.ready.head || node->fn == NULL || h->budget <= 1) {
+        if (node == &h->loop.ready.head || node->fn == NULL || h->budget <= 0) {
             h->service->info = &info;
             hub_switch(h, h->service);
             continue;

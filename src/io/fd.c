@@ -133,7 +133,8 @@ int cress_fd_set_timeout(int fd, int directions, cress_time timeout)
 int cress_close(int fd)
 {
     struct fd_entry *entry = fds_find(fd);
-    if (entry != NULL && (entry->flags != 0 || atomic_load(&entry->loop) != NULL)) {
+    if (entry != NULL &&
+        (entry->flags != 0 || entry->timeouts != NULL || atomic_load(&entry->loop) != NULL)) {
         int error = fds_forget(entry);
         if (error < 0)
             return error;
