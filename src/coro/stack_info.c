@@ -8,8 +8,6 @@
 #include <stdint.h>
 #include <string.h>
 
-size_t (*coro_describe)(const cress_coro *co, char *text, size_t size);
-
 static void *here(void)
 {
     return __builtin_frame_address(0);
@@ -127,8 +125,8 @@ bool coro_locate_overflow(struct thread *t, const void *address, char *line, siz
     if (!stack_guards(co->stack, address))
         return false;
     size_t at = append(line, 0, size, "cress: stack overflow in ");
-    if (coro_describe != NULL && co->owner != NULL)
-        at += coro_describe(co, line + at, size - at);
+    if (t->hub_describe != NULL && co->owner != NULL)
+        at += t->hub_describe(co, line + at, size - at);
     else
         at = append(line, at, size, "a coroutine");
     at = append(line, at, size, ", which has ");

@@ -46,13 +46,20 @@ static inline int fd_begin(struct fd_call *c, int fd, int events)
     c->ours = entry != NULL && (entry->flags & FD_OURS) != 0;
     if (unlikely(entry == NULL || (entry->flags & fd_busy(events)) || fd < 0))
         return fd_begin_slowly(c);
+    /* Also where it would not have to wait: flags of the entry are its thread's. */
+    struct cress_loop *loop = atomic_load_explicit(&entry->loop, memory_order_relaxed);
+    if (unlikely(loop != NULL && (void *)loop != (void *)hub_current()))
+        return fd_begin_slowly(c);
     return 0;
 }
+
+/* How long a wait of this call may last: what cress_fd_set_timeout() said. */
+cress_time fd_timeout(const struct fd_call *c);
 
 /* Wait until the descriptor is ready. > 0, the events; or why not: -ETIMEDOUT, -EAGAIN, -EBADF, ... */
 int fd_wait(struct fd_call *c);
 
-/* The same with a timeout of the caller's. */
+/* The same with a timeout of the caller's. Without events: for its being closed only. */
 int fd_wait_until(struct fd_call *c, cress_time timeout);
 
 /* A call succeeded without waiting: after many in a row others get a turn. */
