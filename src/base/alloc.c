@@ -4,6 +4,12 @@
 
 #include <stdlib.h>
 
+/* C11 wants the size to be a multiple of the alignment, a power of two. */
+static void *aligned(size_t alignment, size_t size)
+{
+    return aligned_alloc(alignment, (size + alignment - 1) & ~(alignment - 1));
+}
+
 #ifdef CRESS_TESTING
 
 #include <stdatomic.h>
@@ -34,6 +40,11 @@ void *cress__calloc(size_t n, size_t size)
     return fault("calloc") ? NULL : count(calloc(n, size));
 }
 
+void *cress__aligned_alloc(size_t alignment, size_t size)
+{
+    return fault("aligned_alloc") ? NULL : count(aligned(alignment, size));
+}
+
 void *cress__realloc(void *old, size_t size)
 {
     if (fault("realloc"))
@@ -59,6 +70,11 @@ void *cress__malloc(size_t size)
 void *cress__calloc(size_t n, size_t size)
 {
     return calloc(n, size);
+}
+
+void *cress__aligned_alloc(size_t alignment, size_t size)
+{
+    return aligned(alignment, size);
 }
 
 void *cress__realloc(void *old, size_t size)

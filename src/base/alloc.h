@@ -11,6 +11,8 @@
 /* As malloc, calloc, realloc, free; NULL when there is none. */
 void *cress__malloc(size_t size);
 void *cress__calloc(size_t n, size_t size);
+/* As aligned_alloc, for any size. */
+void *cress__aligned_alloc(size_t alignment, size_t size);
 void *cress__realloc(void *old, size_t size);
 void cress__free(void *p);
 

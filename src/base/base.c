@@ -3,6 +3,7 @@
 
 #include <cress/base.h>
 
+#include <limits.h>
 #include <string.h>
 
 int cress_version(void)
@@ -27,12 +28,12 @@ cress_time cress_left(cress_time deadline)
 {
     if (deadline == CRESS_FOREVER)
         return CRESS_FOREVER;
-    cress_time left = deadline - sys_now();
-    return left > 0 ? left : 0;
+    cress_time now = sys_now();
+    return deadline > now ? deadline - now : 0;
 }
 
 const char *cress_error_name(int error)
 {
-    const char *name = strerrorname_np(error < 0 ? -error : error);
+    const char *name = strerrorname_np(error < 0 && error > INT_MIN ? -error : error);
     return name != NULL ? name : "?";
 }

@@ -12,6 +12,8 @@
 #define always_inline inline __attribute__((always_inline))
 #define prefetch(p) __builtin_prefetch(p)
 
+enum { CACHE_LINE = 64 };
+
 /* A thread-local that is found with one addition. All of cress's thread-locals are read through a
  * pointer kept in one of these; the static TLS block of every process has room for a few words.
  */

@@ -13,6 +13,7 @@ enum {
     /* Where the user area begins: behind the coroutine, aligned to 16. */
     USER_OFFSET = (sizeof(cress_coro) + 15) / 16 * 16,
     MAX_STACK = 1 << 30,
+    DEFAULT_STACK = 46 * 1024,
     MAX_USER = 1 << 20,
 };
 
@@ -26,8 +27,9 @@ int cress_coro_new(const cress_coro_options *options, cress_coro_fn fn, void *ar
             return -EINVAL;
         memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
     }
-    if (fn == NULL || out == NULL || o.stack_size > MAX_STACK || o.user_size > MAX_USER ||
-        (o.top_size > 0 && o.top_size > o.stack_size / 2))
+    size_t stack_size = o.stack_size > 0 ? o.stack_size : DEFAULT_STACK;
+    if (fn == NULL || out == NULL || stack_size > MAX_STACK || o.user_size > MAX_USER ||
+        o.top_size > stack_size / 2)
         return -EINVAL;
     struct thread *t = thread_self();
     if (t == NULL)
@@ -36,10 +38,11 @@ int cress_coro_new(const cress_coro_options *options, cress_coro_fn fn, void *ar
     if (parent->thread != t)
         return -EXDEV;
 
-    cress_coro *co = cress__calloc(1, USER_OFFSET + o.user_size);
+    cress_coro *co = cress__aligned_alloc(CACHE_LINE, USER_OFFSET + o.user_size);
     if (co == NULL)
         return -ENOMEM;
     coro_init(co, t, fn, arg);
+    memset((char *)co + USER_OFFSET, 0, o.user_size);
     cress__thread_ref(t);
     co->on_exit = o.on_exit;
     co->stack_size = o.stack_size;
@@ -66,8 +69,9 @@ void coro_release(cress_coro *co)
 {
     /* Up the chain of parents, as far as it was held by this. */
     while (co != NULL && --co->refs == 0) {
-        cress_coro *parent = co->parent;
         struct thread *t = co->thread;
+        /* (3): and with the last coroutine of a thread that has ended its native one goes too. */
+        cress_coro *parent = co->parent != &t->native ? co->parent : NULL;
         if (co->in_block) {
             t->free_block(co);
         } else {
@@ -95,7 +99,7 @@ static int check_owner(const cress_coro *co)
     bool dead = atomic_load(&co->thread->dead);
     if (co->thread != cress__thread && !dead)
         return -EXDEV;
-    if (co->owner != NULL || co == &co->thread->native)
+    if (co->owner != NULL || co == &co->thread->native || (co == co->thread->current && !dead))
         return -EBUSY;
     /* What waited in the hub of a thread that has ended waits for nothing. */
     return (co->state == CORO_RUNNING || co->state == CORO_PARKED) && !dead ? -EBUSY : 0;
@@ -118,9 +122,11 @@ int cress_coro_free(cress_coro *co)
     if (co == NULL)
         return 0;
     int error = cress_coro_abandon(co);
-    if (error == 0)
-        coro_release(co);
-    return error;
+    if (error < 0)
+        return error;
+    co->freed = 1;
+    coro_release(co);
+    return 0;
 }
 
 /* Whether it can be switched to by hand. A greenlet that has not started is the hub's to start. */
@@ -158,8 +164,11 @@ static cress_coro *successor_of(struct thread *t, cress_coro *co, void **value, 
 static cress_coro *pass_error_on(struct thread *t, cress_coro *next, void **value, int *error)
 {
     while (*error != 0 && next->state == CORO_NEW) {
-        next->state = CORO_ENDED;
-        next = successor_of(t, next, value, error);
+        cress_coro *ended = next;
+        ended->state = CORO_ENDED;
+        next = successor_of(t, ended, value, error);
+        if (ended->owner != NULL)
+            t->hub_dispose(ended);
     }
     return next;
 }
@@ -202,7 +211,8 @@ static cress_coro *startable(struct thread *t, cress_coro *next, void **value, i
 
 /* The switch that has no way back. co may be gone afterwards and its stack is in the pool before
  * the last step on it is done, so what the step needs is copied to this frame. */
-static _Noreturn void jump_last(struct thread *t, cress_coro *co, cress_coro *next, void *value)
+static always_inline _Noreturn void jump_last(struct thread *t, cress_coro *co, cress_coro *next,
+                                              void *value)
 {
     struct ctx left = co->ctx;
     struct stack *stack = co->stack;
@@ -215,10 +225,15 @@ static _Noreturn void jump_last(struct thread *t, cress_coro *co, cress_coro *ne
 
 /* End co, which runs. Either returns the coroutine that takes its stack over, with its first value,
  * or leaves for good. `deep`: frames that never return stand between here and coro_main(), so
- * that nobody can take the stack over. */
-static cress_coro *coro_finish(struct thread *t, cress_coro *co, void **value, int error, bool deep)
+ * that nobody can take the stack over.
+ *
+ * Inline, like the switch itself: the processor remembers what is called, and when that is left for
+ * good predicts the next return of whoever goes on wrongly. */
+static always_inline cress_coro *coro_finish(struct thread *t, cress_coro *co, void **value,
+                                             int error, bool deep)
 {
     cress_coro *next = successor_of(t, co, value, &error);
+    co->state = CORO_ENDED; /* so that what is passed on below does not come back to it */
     if (unlikely(error != 0))
         next = pass_error_on(t, next, value, &error);
     bool take_over = !deep && next->state == CORO_NEW && next->top_size == co->top_size &&
@@ -226,7 +241,6 @@ static cress_coro *coro_finish(struct thread *t, cress_coro *co, void **value, i
     if (!take_over)
         next = startable(t, next, value, &error);
 
-    co->state = CORO_ENDED;
     if (unlikely(t->extras)) {
         if (take_over)
             next->stack = co->stack; /* enter may ask for cress_coro_top() */
@@ -235,9 +249,10 @@ static cress_coro *coro_finish(struct thread *t, cress_coro *co, void **value, i
         if (t->eh != NULL)
             *t->eh = (struct eh_globals){ 0 };
     }
+    if (next->state == CORO_SUSPENDED) /* the hub's choice has a reason of its own */
+        next->wake = error;
     t->current = next;
     next->state = CORO_RUNNING;
-    next->error = error;
     if (!take_over)
         jump_last(t, co, next, *value);
 
@@ -310,10 +325,9 @@ static noinline int switch_slowly(cress_coro *to, void *value, int error, void *
     to = pass_error_on(t, to, &value, &error);
     to = startable(t, to, &value, &error);
     if (to != self) {
-        to->error = error;
+        to->wake = error;
         value = coro_jump(t, self, to, value);
-        error = self->error;
-        self->error = 0;
+        error = self->wake;
     }
     self->state = CORO_RUNNING;
     if (error != 0)
@@ -331,12 +345,10 @@ int cress_coro_switch(cress_coro *to, void *value, void **result)
         return switch_slowly(to, value, 0, result);
     cress_coro *self = t->current;
     self->state = CORO_SUSPENDED;
+    to->wake = 0;
     value = coro_jump(t, self, to, value);
-    if (unlikely(self->error != 0)) {
-        int error = self->error;
-        self->error = 0;
-        return error;
-    }
+    if (unlikely(self->wake != 0))
+        return self->wake;
     if (result != NULL)
         *result = value;
     return 0;
@@ -375,7 +387,10 @@ cress_coro *cress_coro_native(void)
 
 cress_coro *cress_coro_parent(const cress_coro *co)
 {
-    return co->parent;
+    cress_coro *p = co->parent;
+    while (p != NULL && p->freed)
+        p = p->parent;
+    return p;
 }
 
 int cress_coro_set_parent(cress_coro *co, cress_coro *parent)

@@ -10,7 +10,8 @@
  *     ours.
  * (2) PARKED is the hub's SUSPENDED: nobody else may switch to it.
  * (3) `refs` counts the owner (the user, or the hub for a greenlet's) and each child's `parent`.
- *     An ended coroutine stays as a link of the chain of parents until it is dropped.
+ *     An ended coroutine stays as a link of the chain of parents until it is dropped. Of a native
+ *     coroutine it counts nothing: that lives as long as its thread's record.
  *
  * The first cache line is what the hub's switch touches.
  */
@@ -41,10 +42,10 @@ struct cress_coro {
     uint8_t state;         /* enum coro_state */
     uint8_t flags;         /* the hub's: see hub/park.h */
     uint8_t in_block;      /* the memory belongs to the owner, not to malloc */
-    uint8_t reserved;
-    int32_t wake;        /* why the hub woke it */
-    struct scope *scope; /* the innermost scope, the hub's affair */
-    void *owner;         /* the greenlet, NULL for a raw coroutine */
+    uint8_t freed;         /* its owner gave it up: only its children refer to it */
+    int32_t wake;          /* what its switch or its wait gives: 0, or why not */
+    struct scope *scope;   /* the innermost scope, the hub's affair */
+    void *owner;           /* the greenlet, NULL for a raw coroutine */
 
     struct stack *stack;
     cress_coro *parent;
@@ -56,7 +57,6 @@ struct cress_coro {
         const struct wait_info *info; /* what it waits for, while it is parked */
     };
     uint32_t top_size, user_size;
-    int32_t error; /* thrown at it, to be given by its switch */
     uint32_t refs;
 
     uintptr_t hub_words[CORO_HUB_WORDS];
@@ -78,7 +78,7 @@ static inline void coro_init(cress_coro *co, struct thread *t, cress_coro_fn fn,
     co->state = CORO_NEW;
     co->flags = 0;
     co->in_block = 0;
-    co->reserved = 0;
+    co->freed = 0;
     co->wake = 0;
     co->scope = NULL;
     co->owner = NULL;
@@ -89,7 +89,6 @@ static inline void coro_init(cress_coro *co, struct thread *t, cress_coro_fn fn,
     co->on_exit = NULL;
     co->stack_size = 0;
     co->top_size = co->user_size = 0;
-    co->error = 0;
     co->refs = 1;
 }
 

@@ -13,7 +13,8 @@ void *coro_jump_with_extras(struct thread *t, cress_coro *self, cress_coro *to, 
 
 /* Leave the running coroutine, which has set its own state, for one that has a stack. Returns when
  * somebody switches back, with the value that one passed. */
-static inline void *coro_jump(struct thread *t, cress_coro *self, cress_coro *to, void *value)
+static always_inline void *coro_jump(struct thread *t, cress_coro *self, cress_coro *to,
+                                     void *value)
 {
     if (unlikely(t->extras))
         return coro_jump_with_extras(t, self, to, value);

@@ -43,7 +43,11 @@ cress__ctx_frame:
     .cfi_endproc
     .size cress__ctx_frame, . - cress__ctx_frame
 
-/* Where a new context begins: rax holds the value. The outermost frame of its stack. */
+/* Where a new context begins: rax holds the value. The outermost frame of its stack.
+ *
+ * Its function is jumped to, with a return address that it never uses: a call would stay in the
+ * processor's stack of return addresses, see switch_x86_64.h.
+ */
     .globl cress__ctx_start
     .hidden cress__ctx_start
     .type cress__ctx_start, @function
@@ -58,8 +62,13 @@ cress__ctx_start:
     .cfi_adjust_cfa_offset -8
     popq %rsi
     .cfi_adjust_cfa_offset -8
-    callq *%rax
-    ud2
+    leaq 1f(%rip), %rcx
+    pushq %rcx
+    .cfi_adjust_cfa_offset 8
+    jmpq *%rax
+    .cfi_adjust_cfa_offset -8
+    nop                     /* unwinders look at the byte before a return address */
+1:  ud2
     .cfi_endproc
     .size cress__ctx_start, . - cress__ctx_start
 

@@ -95,7 +95,7 @@ static inline int hub_get(struct cress_hub **out)
 cress_coro *hub_pick(struct cress_hub *h, cress_coro *self);
 
 /* The same, as exit function of a coroutine or for one whose parent is busy. */
-static inline cress_coro *hub_next(struct cress_hub *h, cress_coro *self);
+static always_inline cress_coro *hub_next(struct cress_hub *h, cress_coro *self);
 
 /* Where errors go that have nowhere else to go. */
 void hub_report(struct cress_hub *h, struct cress_greenlet *g, const char *context, int error);
@@ -107,7 +107,7 @@ cress_coro *hub_start(struct cress_hub *h, cress_coro *next, cress_coro *self);
 /* Nothing can happen any more: write who waits for what to the hook, one line each. */
 void hub_report_deadlock(struct cress_hub *h);
 
-static inline cress_coro *hub_next(struct cress_hub *h, cress_coro *self)
+static always_inline cress_coro *hub_next(struct cress_hub *h, cress_coro *self)
 {
     struct runnode *node = h->loop.ready.head.next;
     /* The head of the line and callbacks have a function. */

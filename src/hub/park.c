@@ -23,11 +23,9 @@ static void time_out(struct timer *timer)
     hub_wake(co->thread->hub, co, -ETIMEDOUT);
 }
 
-int hub_park_until(struct cress_hub *h, cress_coro *self, const struct wait_info *info,
-                   cress_time timeout)
+noinline int hub_park_timed(struct cress_hub *h, cress_coro *self, const struct wait_info *info,
+                            cress_time timeout)
 {
-    if (timeout == CRESS_FOREVER)
-        return hub_park(h, self, info);
     struct timer *timer = park_timer(self);
     if (unlikely(!(self->flags & CORO_HAS_TIMER))) {
         timer_init(timer, time_out);

@@ -60,8 +60,11 @@ static inline bool hub_wake(struct cress_hub *h, cress_coro *co, int why)
     return true;
 }
 
-/* Leave for the next in line. self has been put where it will be found again. */
-static inline void hub_switch(struct cress_hub *h, cress_coro *self)
+/* Leave for the next in line. self has been put where it will be found again.
+ *
+ * Always inline: each function between here and the user is a return that the processor predicts
+ * wrongly, 3 to 5 ns, when the greenlet that ran before came another way. */
+static always_inline void hub_switch(struct cress_hub *h, cress_coro *self)
 {
     self->state = CORO_PARKED;
     cress_coro *next = hub_next(h, self);
@@ -76,7 +79,8 @@ static inline void hub_switch(struct cress_hub *h, cress_coro *self)
 }
 
 /* Wait until woken. Returns the reason. */
-static inline int hub_park(struct cress_hub *h, cress_coro *self, const struct wait_info *info)
+static always_inline int hub_park(struct cress_hub *h, cress_coro *self,
+                                  const struct wait_info *info)
 {
     self->flags |= CORO_WAITING;
     self->info = info;
@@ -84,12 +88,20 @@ static inline int hub_park(struct cress_hub *h, cress_coro *self, const struct w
     return self->wake;
 }
 
-/* The same for a limited time: -ETIMEDOUT. CRESS_FOREVER is allowed, 0 is not. */
-int hub_park_until(struct cress_hub *h, cress_coro *self, const struct wait_info *info,
+/* The same for a limited time: -ETIMEDOUT. */
+int hub_park_timed(struct cress_hub *h, cress_coro *self, const struct wait_info *info,
                    cress_time timeout);
 
+/* The same for a time, or CRESS_FOREVER. Not for 0. */
+static always_inline int hub_park_until(struct cress_hub *h, cress_coro *self,
+                                        const struct wait_info *info, cress_time timeout)
+{
+    return likely(timeout == CRESS_FOREVER) ? hub_park(h, self, info)
+                                            : hub_park_timed(h, self, info, timeout);
+}
+
 /* Let self go to the end of the line and wait for its turn. */
-static inline void hub_yield(struct cress_hub *h, cress_coro *self)
+static always_inline void hub_yield(struct cress_hub *h, cress_coro *self)
 {
     runq_push(&h->loop.ready, &self->node);
     hub_switch(h, self);

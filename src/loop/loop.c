@@ -59,6 +59,7 @@ int loop_init(cress_loop *loop, const struct poller_ops *poller, bool hub)
     runq_init(&loop->ready);
     timers_init(&loop->timers, loop_clock());
     list_init(&loop->again);
+    list_init(&loop->watchers);
     for (int i = 0; i < LOOP_PRIORITIES; i++)
         list_init(&loop->pending[i]);
     loop->poller = poller;
@@ -70,6 +71,7 @@ int loop_init(cress_loop *loop, const struct poller_ops *poller, bool hub)
 
 void loop_done(cress_loop *loop)
 {
+    watch_end_all(loop);
     fds_disown(loop);
     loop->poller->close(loop);
 }
@@ -176,9 +178,20 @@ cress_time loop_tick(cress_loop *loop)
     return now;
 }
 
+/* Whether something is to run already. */
+static bool something_ready(const cress_loop *loop)
+{
+    for (int i = 0; i < LOOP_PRIORITIES; i++)
+        if (!list_empty(&loop->pending[i]))
+            return true;
+    return !runq_empty(&loop->ready);
+}
+
 void loop_look(cress_loop *loop, cress_time timeout)
 {
     fds_rearm(loop);
+    if (timeout > 0 && something_ready(loop)) /* who was asked for turned out to be closed */
+        timeout = 0;
     loop->polls++;
     if (timeout > 0) {
         atomic_store(&loop->asleep, true);
@@ -200,6 +213,7 @@ void loop_look(cress_loop *loop, cress_time timeout)
 
 cress_time loop_next(cress_loop *loop)
 {
+    flush_pending(loop); /* what cress_close() has told */
     if (!runq_empty(&loop->ready))
         return 0;
     if (loop->timers.armed == 0)
@@ -221,7 +235,27 @@ static int mark(void *arg)
 
 static bool loop_busy(const cress_loop *loop)
 {
-    return loop_alive(loop) || !runq_empty(&loop->ready);
+    return loop_alive(loop) || something_ready(loop);
+}
+
+/* The clock is read, but nothing fires: in a turn descriptors come first. */
+static cress_time read_clock(cress_loop *loop)
+{
+    cress_time now = loop_clock();
+    timers_read(&loop->timers, now);
+    return now;
+}
+
+/* As loop_next(), and nothing has become ready by it. */
+static cress_time left_alone(cress_loop *loop)
+{
+    if (something_ready(loop))
+        return 0;
+    if (loop->timers.armed == 0)
+        return CRESS_FOREVER;
+    cress_time now = read_clock(loop);
+    cress_time next = timers_next(&loop->timers);
+    return next == TIMER_NEVER ? CRESS_FOREVER : next > now ? next - now : 0;
 }
 
 /* Run what is ready now, not what it makes ready. */
@@ -243,10 +277,9 @@ int cress_loop_run(cress_loop *loop, cress_run_mode mode)
     loop->running = true;
     loop->stop = false;
     do {
-        cress_time timeout = loop_next(loop);
-        if (timeout == CRESS_FOREVER && !loop_alive(loop))
-            break;
-        loop_look(loop, mode == CRESS_RUN_NOWAIT ? 0 : timeout);
+        /* What is not referenced is called when it is ready, but not waited for. */
+        bool wait = mode != CRESS_RUN_NOWAIT && loop_alive(loop);
+        loop_look(loop, wait ? left_alone(loop) : 0);
         run_ready(loop);
     } while (mode == CRESS_RUN_DEFAULT && !loop->stop && loop_busy(loop));
     loop->running = false;
@@ -270,7 +303,7 @@ cress_time cress_loop_now(cress_loop *loop)
 
 cress_time cress_loop_update(cress_loop *loop)
 {
-    return loop_tick(loop);
+    return read_clock(loop);
 }
 
 size_t cress_loop_active(const cress_loop *loop)
@@ -290,7 +323,7 @@ int cress_loop_fd(const cress_loop *loop)
 
 cress_time cress_loop_timeout(cress_loop *loop)
 {
-    return loop_next(loop);
+    return left_alone(loop);
 }
 
 int cress_loop_set_error_hook(cress_loop *loop, cress_loop_error_fn fn, void *arg)

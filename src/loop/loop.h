@@ -43,6 +43,7 @@ struct cress_loop {
     size_t refs;                          /* see (1) */
     struct list again;                    /* fd entries whose waits must be asked for again */
     struct list pending[LOOP_PRIORITIES]; /* watchers that became ready in this turn */
+    struct list watchers;                 /* active ones */
 
     const struct poller_ops *poller;
     void *poller_data;
@@ -95,6 +96,9 @@ void loop_run_callback(cress_loop *loop);
 
 /* The node in the line of a watcher in `pending`. */
 struct runnode *watch_of_pending(struct list *node);
+
+/* The loop ends: stop its watchers, and let them be initialised again for another one. */
+void watch_end_all(cress_loop *loop);
 
 /* From any thread. */
 void loop_post_mt(cress_loop *loop, struct callback *callback);

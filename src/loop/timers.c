@@ -1,5 +1,9 @@
 #include "loop/timers.h"
 
+#ifdef CRESS_TESTING
+bool cress__timer_slack;
+#endif
+
 void timers_init(struct timers *w, cress_time now)
 {
     *w = (struct timers){ .now = now };
@@ -36,11 +40,12 @@ static void place(struct timers *w, struct timer *t)
     w->used[level] |= (uint64_t)1 << slot;
 }
 
-/* The deadline is known now: link the timer, unless it stands early enough already. */
+/* The deadline is known now: link the timer, unless it stands early enough already. For the same
+ * deadline it is linked anew, since its number has changed. */
 static void settle(struct timers *w, struct timer *t)
 {
     if (list_linked(&t->link)) {
-        if (t->key <= t->deadline)
+        if (t->key < t->deadline)
             return; /* (1) */
         list_remove(&t->link);
     }
@@ -52,7 +57,8 @@ void timer_start_at(struct timers *w, struct timer *t, cress_time deadline)
     w->armed += !timer_armed(t);
     list_remove(&t->fresh);
     t->deadline = deadline == TIMER_NEVER ? TIMER_NEVER - 1 : deadline;
-    t->number = ++w->number;
+    t->number = ++w->number & TIMER_NUMBERS;
+    t->slack = 0;
     settle(w, t);
 }
 
@@ -79,6 +85,14 @@ static bool in_place(const struct timer *t)
 static bool wanted(const struct timer *t)
 {
     return timer_armed(t) && !list_linked(&t->fresh);
+}
+
+/* Take out one that is not in place, and link it where it belongs if it is still armed. */
+static void relink(struct timers *w, struct timer *t)
+{
+    list_remove(&t->link);
+    if (wanted(t))
+        place(w, t);
 }
 
 /* Empty a list: drop what was stopped meanwhile, place the rest anew. */
@@ -172,9 +186,25 @@ static struct list *unring(struct list *head)
     return chain;
 }
 
-/* Bring what has come into the sorted ring. */
+/* What was stopped or put off leaves a list of the current tick. */
+static void sift(struct timers *w, struct list *head)
+{
+    for (struct list *node = head->next, *next; node != head; node = next) {
+        next = node->next;
+        if (!in_place(of_link(node)))
+            relink(w, of_link(node)); /* may come to the end of `come`, in place then */
+    }
+}
+
+/* Bring what has come into the sorted ring. A merge believes that both sides are in order, and who
+ * is put off in the ring later may stay only where it stands early enough: so nothing is merged
+ * that is not in place. */
 static void sort_due(struct timers *w)
 {
+    if (list_empty(&w->come))
+        return;
+    sift(w, &w->due);
+    sift(w, &w->come);
     if (list_empty(&w->come))
         return;
     struct list *come =
@@ -195,18 +225,15 @@ static struct timer *first_due(struct timers *w)
         struct timer *t = of_link(w->due.next);
         if (in_place(t))
             return t;
-        list_remove(&t->link);
-        if (wanted(t)) {
-            place(w, t);
-            sort_due(w);
-        }
+        relink(w, t);
+        sort_due(w);
     }
     return NULL;
 }
 
 /* --- turning --------------------------------------------------------------------------------- */
 
-void timers_advance(struct timers *w, cress_time now)
+void timers_read(struct timers *w, cress_time now)
 {
     struct list *list;
     int level, slot;
@@ -220,7 +247,11 @@ void timers_advance(struct timers *w, cress_time now)
     if (now > w->now)
         w->now = now;
     settle_fresh(w);
+}
 
+void timers_advance(struct timers *w, cress_time now)
+{
+    timers_read(w, now);
     /* What fires may start timers anew: they are fresh, so this ends. */
     struct timer *t;
     while ((t = first_due(w)) != NULL && t->deadline <= now) {
@@ -233,37 +264,66 @@ void timers_advance(struct timers *w, cress_time now)
 
 enum { SCAN = 32 }; /* so many of a slot are looked at for the exact next deadline */
 
+/* The latest point at which somebody who waits has to look at it. */
+static cress_time latest(const struct timer *t)
+{
+    cress_time slack = t->slack > 0 ? (cress_time)1 << t->slack : 0;
+    return t->deadline < TIMER_NEVER - slack ? t->deadline + slack : t->deadline;
+}
+
+static cress_time earlier(cress_time a, cress_time b)
+{
+    return a < b ? a : b;
+}
+
+/* The least latest point of a slot's timers; its start when they are many. */
+static cress_time slot_latest(struct timers *w, struct list *list, cress_time start)
+{
+    cress_time least = TIMER_NEVER;
+    int seen = 0;
+    for (struct list *node = list->next, *next; node != list; node = next) {
+        if (++seen > SCAN)
+            return start;
+        struct timer *t = of_link(node);
+        if (in_place(t)) {
+            least = earlier(least, latest(t));
+            next = node->next;
+            continue;
+        }
+        struct list *previous = node->prev;
+        /* Stopped, or put off: it only seemed to be next. It may come back to the end of this very
+         * list, in place then. */
+        relink(w, t);
+        next = previous->next;
+    }
+    return least;
+}
+
 cress_time timers_next(struct timers *w)
 {
     invariant(list_empty(&w->fresh));
-    struct timer *t = first_due(w);
-    if (t != NULL)
-        return t->deadline;
+    cress_time least = TIMER_NEVER;
+    if (first_due(w) != NULL)
+        for (struct list *n = w->due.next; n != &w->due && of_link(n)->key < least; n = n->next)
+            if (in_place(of_link(n)))
+                least = earlier(least, latest(of_link(n)));
 
-    int level, slot;
-    struct list *list;
-    while ((list = first_slot(w, &level, &slot)) != NULL) {
-        cress_time least = TIMER_NEVER;
-        int seen = 0;
-        for (struct list *node = list->next, *next; node != list; node = next) {
-            if (++seen > SCAN)
-                return (cress_time)(slot_tick(w, level, slot) << TIMER_TICK_SHIFT);
-            t = of_link(node);
-            if (in_place(t)) {
-                least = t->deadline < least ? t->deadline : least;
-                next = node->next;
-                continue;
-            }
-            struct list *previous = node->prev;
-            list_remove(node); /* stopped, or put off: it only seemed to be next */
-            if (wanted(t))
-                place(w, t); /* may come back to the end of this very list, in place then */
-            next = previous->next;
+    /* Slots in the order of time, as long as one could ask for less. */
+    for (int level = 0; level < TIMER_LEVELS; level++) {
+        uint64_t passed = 0; /* relink() may fill slots meanwhile, later ones */
+        while ((w->used[level] & ~passed) != 0) {
+            int slot = __builtin_ctzll(w->used[level] & ~passed);
+            passed |= ((uint64_t)2 << slot) - 1;
+            cress_time start = (cress_time)(slot_tick(w, level, slot) << TIMER_TICK_SHIFT);
+            if (start >= least)
+                return least;
+            struct list *list = &w->slots[level][slot];
+            least = earlier(least, slot_latest(w, list, start));
+            if (list_empty(list))
+                w->used[level] &= ~((uint64_t)1 << slot);
         }
-        if (least != TIMER_NEVER)
-            return least;
     }
-    return TIMER_NEVER;
+    return least;
 }
 
 bool timers_check(const struct timers *w)

@@ -16,6 +16,11 @@
  *     reading, and counts from there: so it is never early. One that is stopped before never
  *     touches the wheel.
  *
+ * And one about waking: a timer for a millisecond or more has slack, one part in 256 to 512 of its
+ * timeout and at most a millisecond, by which a loop that waits may wake later than the deadline, so
+ * that it wakes once for many timers. poll(2) and epoll_wait(2) allow themselves the same. Shorter
+ * ones have none. A loop that is awake fires them without regard to it.
+ *
  * (3) A timer is armed exactly when its deadline is not NEVER. It is in `fresh` only if armed.
  * (4) A linked timer's key is no later than its deadline: it is looked at in time.
  *
@@ -32,13 +37,15 @@
 enum { TIMER_TICK_SHIFT = 16, TIMER_LEVEL_BITS = 6, TIMER_LEVELS = 8, TIMER_SLOTS = 64 };
 
 #define TIMER_NEVER CRESS_FOREVER
+#define TIMER_NUMBERS (((uint64_t)1 << 56) - 1)
 
 struct timer {
-    struct list link;    /* in the wheel */
-    struct list fresh;   /* waiting for the next reading of the clock */
-    cress_time deadline; /* while fresh: the timeout, relative */
-    cress_time key;      /* the deadline that `link` stands for */
-    uint64_t number;     /* of the start, to order equal deadlines */
+    struct list link;     /* in the wheel */
+    struct list fresh;    /* waiting for the next reading of the clock */
+    cress_time deadline;  /* while fresh: the timeout, relative */
+    cress_time key;       /* the deadline that `link` stands for */
+    uint64_t number : 56; /* of the start, to order equal deadlines */
+    uint64_t slack : 8;   /* as a power of two in ns; 0: none */
     void (*fire)(struct timer *t);
 };
 
@@ -69,6 +76,25 @@ static inline bool timer_armed(const struct timer *t)
     return t->deadline != TIMER_NEVER;
 }
 
+enum { TIMER_EXACT_BITS = 20, TIMER_SLACK_PART_BITS = 9, TIMER_SLACK_MOST_BITS = 20 };
+
+/* Tests that move the clock compare times exactly: there slack is to be asked for. */
+#ifdef CRESS_TESTING
+extern bool cress__timer_slack;
+#else
+enum { cress__timer_slack = true };
+#endif
+
+/* The slack for a timeout. */
+static inline unsigned timer_slack(cress_time after)
+{
+    if (after >> TIMER_EXACT_BITS == 0 || !cress__timer_slack)
+        return 0;
+    unsigned bits = 63 - (unsigned)__builtin_clzll((unsigned long long)after);
+    unsigned slack = bits + 1 - TIMER_SLACK_PART_BITS;
+    return slack < TIMER_SLACK_MOST_BITS ? slack : TIMER_SLACK_MOST_BITS;
+}
+
 /* Fire once, `after` from the next reading of the clock on; an armed one is put off or brought
  * forward. after is at least 0 and not CRESS_FOREVER. */
 static inline void timer_start(struct timers *w, struct timer *t, cress_time after)
@@ -76,7 +102,8 @@ static inline void timer_start(struct timers *w, struct timer *t, cress_time aft
     invariant(after >= 0 && after != TIMER_NEVER);
     w->armed += !timer_armed(t);
     t->deadline = after;
-    t->number = ++w->number;
+    t->number = ++w->number & TIMER_NUMBERS;
+    t->slack = timer_slack(after) & 63;
     if (!list_linked(&t->fresh))
         list_push(&w->fresh, &t->fresh);
 }
@@ -97,15 +124,20 @@ static inline void timer_remove(struct timers *w, struct timer *t)
     list_remove(&t->link);
 }
 
-/* As timer_start(), at a point of the clock. */
+/* As timer_start(), at a point of the clock, without slack. */
 void timer_start_at(struct timers *w, struct timer *t, cress_time deadline);
 
+/* The clock reads now: whatever was started gets its deadline. Fires nothing. */
+void timers_read(struct timers *w, cress_time now);
+
 /* The clock reads now: fire what is due, in order. What fires may start and stop any timer; what it
- * starts fires at the next call at the earliest. */
+ * starts fires at the next call at the earliest (timer_start_at() at a point that has passed: in
+ * this one). */
 void timers_advance(struct timers *w, cress_time now);
 
-/* When to call timers_advance() again: TIMER_NEVER when none is armed, and now and then too early,
- * when a crowded slot has to be sorted out first. All timers must have had their reading. */
+/* When to call timers_advance() again: so that no timer is later than its slack. TIMER_NEVER when none
+ * is armed, and now and then too early, when a crowded slot has to be sorted out first. All timers must
+ * have had their reading. */
 cress_time timers_next(struct timers *w);
 
 /* Walk the whole structure and check (3) and (4); for tests. */

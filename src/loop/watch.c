@@ -33,6 +33,7 @@ int watch_init(cress_watch *public, const struct watch_kind *kind, cress_loop *l
     w->callback.arg = w;
     w->callback.loop = loop;
     list_init(&w->pending);
+    list_init(&w->among);
     return 0;
 }
 
@@ -71,6 +72,7 @@ int cress_watch_start(cress_watch *public)
     if (error < 0)
         return error;
     w->active = true;
+    list_push(&w->callback.loop->watchers, &w->among);
     w->callback.loop->refs += !w->unref;
     return 0;
 }
@@ -81,20 +83,37 @@ int cress_watch_stop(cress_watch *public)
     struct watch *w = watch_inside(public);
     if (error < 0)
         return error;
+    watch_unready(w);
+    if (w->active)
+        watch_ended(w);
+    return 0;
+}
+
+void watch_unready(struct watch *w)
+{
     list_remove(&w->pending);
     if (runnode_queued(&w->callback.node))
         runq_remove(&w->callback.node);
     w->events = 0;
-    if (w->active)
-        watch_ended(w);
-    return 0;
 }
 
 void watch_ended(struct watch *w)
 {
     w->kind->stop(w);
     w->active = false;
+    list_remove(&w->among);
     w->callback.loop->refs -= !w->unref;
+}
+
+void watch_end_all(cress_loop *loop)
+{
+    while (!list_empty(&loop->watchers)) {
+        struct watch *w = container_of(loop->watchers.next, struct watch, among);
+        watch_unready(w);
+        watch_ended(w);
+        w->kind = NULL;
+        w->callback.loop = NULL;
+    }
 }
 
 bool cress_watch_active(const cress_watch *public)

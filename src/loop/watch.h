@@ -32,6 +32,7 @@ struct watch {
     int events; /* for the callback */
     int8_t priority;
     bool active, unref;
+    struct list among; /* the active ones of the loop */
 };
 _Static_assert(sizeof(struct watch) <= sizeof(cress_watch), "cress_watch is too small");
 
@@ -46,6 +47,9 @@ int watch_init(cress_watch *public, const struct watch_kind *kind, cress_loop *l
 
 /* Its event came: have the callback called. Events add up until it is. */
 void watch_ready(struct watch *w, int events);
+
+/* It is not ready any more: its callback is not called for what came so far. */
+void watch_unready(struct watch *w);
 
 /* It stops by itself: a timer that fired for the last time. */
 void watch_ended(struct watch *w);

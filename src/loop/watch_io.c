@@ -30,7 +30,7 @@ static int start(struct watch *base)
     struct watch_io *w = container_of(base, struct watch_io, watch);
     struct fd_entry *entry = fds_entry(w->fd);
     if (entry == NULL)
-        return -ENOMEM;
+        return w->fd >= FD_CHUNK * FD_CHUNKS ? -EBADF : -ENOMEM;
     if (entry->flags & FD_OURS)
         entry->flags |= FD_SHARED;
     return fds_wait(base->callback.loop, w->fd, entry, &w->wait);

@@ -25,8 +25,10 @@ static void fire(struct timer *timer)
     struct timers *timers = timers_of(&w->watch);
     if (w->repeat > 0) {
         /* key is the deadline that has just passed */
-        cress_time missed = (timers->now - timer->key) / w->repeat;
-        timer_start_at(timers, timer, timer->key + (missed + 1) * w->repeat);
+        cress_time next, missed = (timers->now - timer->key) / w->repeat;
+        if (__builtin_add_overflow(timer->key + missed * w->repeat, w->repeat, &next))
+            next = TIMER_NEVER;
+        timer_start_at(timers, timer, next);
     }
     watch_ready(&w->watch, 0);
 }
@@ -82,6 +84,7 @@ int cress_watch_timer_again(cress_watch_timer *public, cress_time after)
     if (!loop_mine(w->watch.callback.loop))
         return -EXDEV;
     w->after = after;
+    watch_unready(&w->watch); /* put off in the very turn in which it was due */
     if (!w->watch.active)
         return cress_watch_start(&public->watch);
     if (after == CRESS_FOREVER)
