@@ -129,6 +129,26 @@ static void an_unpark_does_not_end_another_wait(void **state)
     cress_unref(g);
 }
 
+static void *park_briefly_then_for_long(void *arg)
+{
+    CHECK_EQ(cress_park(CRESS_MS(5)), 0);
+    CHECK_EQ(cress_park(CRESS_FOREVER), 0);
+    return arg;
+}
+
+static void a_timeout_ends_with_its_wait(void **state)
+{
+    (void)state;
+    cress_greenlet *g = cress_spawn(park_briefly_then_for_long, NULL);
+    CHECK_EQ(cress_yield(), 0);
+    CHECK_EQ(cress_unpark(cress_greenlet_coro(g)), 0);
+    CHECK_EQ(cress_sleep(CRESS_MS(50)), 0); /* past the first one's time, in the second one */
+    CHECK(!cress_ready(g));
+    CHECK_EQ(cress_unpark(cress_greenlet_coro(g)), 0);
+    CHECK_EQ(cress_join(g, CRESS_FOREVER), 0);
+    cress_unref(g);
+}
+
 static cress_coro *raw;
 
 static void *raw_parks(void *arg, void *value)
@@ -294,6 +314,7 @@ int main(void)
         TEST(unpark_never_switches_and_wakes_in_order),
         TEST(park_keeps_to_its_timeout),
         TEST(an_unpark_after_the_timeout_counts_for_the_next_park),
+        TEST(a_timeout_ends_with_its_wait),
         TEST(an_unpark_does_not_end_another_wait),
         TEST(a_raw_coroutine_may_park_too),
         TEST(sleepers_wake_in_the_order_of_deadlines_then_of_calls),

@@ -286,6 +286,31 @@ static void reading_urgent_data_never_waits(void **state)
     close_pair(fds);
 }
 
+static void *peeks_and_reads(void *arg)
+{
+    struct reader *r = arg;
+    for (int i = 0; i < 3; i++)
+        CHECK_EQ(cress_recv(r->fd, r->data, sizeof r->data, MSG_PEEK), 3);
+    r->last = cress_recv(r->fd, r->data, sizeof r->data, 0);
+    return NULL;
+}
+
+static void a_short_peek_empties_nothing(void **state)
+{
+    (void)state;
+    int fds[2];
+    tcp_pair(fds);
+    CHECK_EQ(cress_wait_fd(fds[1], CRESS_IN, CRESS_US(10)), -ETIMEDOUT); /* it is registered */
+    struct reader r = { .fd = fds[1] };
+    CHECK_EQ(send(fds[0], "abc", 3, 0), 3);
+    CHECK_EQ(cress_sleep(CRESS_MS(1)), 0); /* and the event has gone by */
+    cress_greenlet *g = cress_spawn(peeks_and_reads, &r);
+    CHECK_EQ(cress_join(g, CRESS_SECONDS(LIMIT / 4)), 0);
+    CHECK_EQ(r.last, 3);
+    cress_unref(g);
+    close_pair(fds);
+}
+
 /* A message that brings an fd ends a read early, with data left behind it. */
 static void unix_sockets_may_read_short_with_data_left(void **state)
 {
@@ -390,6 +415,7 @@ int main(void)
         TEST(a_reset_is_told),
         TEST(urgent_data_stops_a_read_but_loses_nothing),
         TEST(reading_urgent_data_never_waits),
+        TEST(a_short_peek_empties_nothing),
         TEST(unix_sockets_may_read_short_with_data_left),
         TEST(a_watcher_beside_a_reader_loses_nothing),
         TEST(what_comes_for_an_adopted_tcp_socket_without_the_flag_is_read),
