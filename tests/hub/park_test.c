@@ -1,5 +1,6 @@
 /* Waiting and being woken: park, unpark, sleep, yield, idle. */
 #include "support/test.h"
+#include "loop/loop.h"
 #include "hub/apart.h"
 #include "hub/clock.h"
 #include "hub/told.h"
@@ -100,7 +101,7 @@ static void an_unpark_after_the_timeout_counts_for_the_next_park(void **state)
     CHECK_EQ(cress_yield(), 0);
     cress_loop_update(loop); /* the timeout counts from here */
     clock_pass(CRESS_MS(10));
-    cress_loop_update(loop); /* over: it is in the line, and has not run */
+    loop_tick(loop); /* over: it is in the line, and has not run */
     CHECK_EQ(cress_unpark(cress_greenlet_coro(g)), 0);
     CHECK_EQ(cress_join(g, CRESS_FOREVER), 0);
     cress_unref(g);
