@@ -1,5 +1,6 @@
 /* Waiting and being woken: park, unpark, sleep, yield, idle. */
 #include "support/test.h"
+#include "loop/loop.h"
 #include "hub/apart.h"
 #include "hub/clock.h"
 #include "hub/told.h"
