@@ -261,6 +261,8 @@ ssize_t cress_send(int fd, const void *data, size_t size, int flags)
 ssize_t cress_recvfrom(int fd, void *data, size_t size, int flags, struct sockaddr *from,
                        socklen_t *length)
 {
+    if (unlikely((flags & MSG_WAITALL) && from == NULL))
+        return recv_waiting(fd, data, size, flags);
     struct iovec iov = one(data, size);
     struct transfer t = {
         .iov = &iov, .count = 1, .flags = flags, .address = from, .length = length

@@ -506,7 +506,9 @@ static void the_flags_of_recv(void **state)
         CHECK_EQ(cress_recv(fds[0], data, 2, MSG_PEEK), 2);
         CHECK_EQ(cress_recv(fds[0], data, 16, MSG_PEEK), 3);
         CHECK_EQ(cress_recv(fds[0], data, 16, MSG_PEEK), 3);
-        CHECK_EQ(cress_recv(fds[0], data, 5, MSG_WAITALL), 5);
+        CHECK_EQ(kind == 0 ? cress_recv(fds[0], data, 5, MSG_WAITALL)
+                           : cress_recvfrom(fds[0], data, 5, MSG_WAITALL, NULL, NULL),
+                 5);
         CHECK_MEM(data, "abcde", 5);
         CHECK_EQ(cress_recv(fds[0], data, 5, MSG_WAITALL), 1); /* the end came */
         CHECK_MEM(data, "f", 1);
@@ -611,6 +613,7 @@ static void files_and_devices_are_read_and_written(void **state)
     CHECK_EQ(cress_recv(file, data, 1, 0), -ENOTSOCK);
     CHECK_EQ(lseek(file, 0, SEEK_SET), 0);
     CHECK_EQ(cress_recvall(file, data, 14, NULL), 0);
+    CHECK_EQ(cress_wait_fd(file, CRESS_IN | CRESS_OUT, CRESS_FOREVER), CRESS_IN | CRESS_OUT);
     CHECK_EQ(cress_wait_fd(file, CRESS_PRI, CRESS_MS(1)), -EPERM); /* never to be waited for */
     CHECK_EQ(cress_close(file), 0);
     unlink(path);
