@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 
-size_t (*coro_describe)(const cress_coro *co, char *text, size_t size);
+_Atomic(coro_describe_fn) coro_describe;
 
 static void *here(void)
 {
@@ -127,8 +127,9 @@ bool coro_locate_overflow(struct thread *t, const void *address, char *line, siz
     if (!stack_guards(co->stack, address))
         return false;
     size_t at = append(line, 0, size, "cress: stack overflow in ");
-    if (coro_describe != NULL && co->owner != NULL)
-        at += coro_describe(co, line + at, size - at);
+    coro_describe_fn describe = coro_describe;
+    if (describe != NULL && co->owner != NULL)
+        at += describe(co, line + at, size - at);
     else
         at = append(line, at, size, "a coroutine");
     at = append(line, at, size, ", which has ");
