@@ -38,6 +38,8 @@ int cress_coro_stack(const cress_coro *co, cress_stack_info *out)
     struct thread *t = cress__thread;
     if (co->thread != t)
         return -EXDEV;
+    if (co != &t->native && co->stack == NULL)
+        return -ENOENT;
     cress_stack_info info = { .sp = co == t->current ? here() : ctx_sp(&co->ctx) };
     if (co == &t->native) {
         char *low, *high;
@@ -47,8 +49,6 @@ int cress_coro_stack(const cress_coro *co, cress_stack_info *out)
         info.low = low;
         info.high = high;
         info.guard = CRESS_GUARD_NONE;
-    } else if (co->stack == NULL) {
-        return -ENOENT;
     } else {
         info.low = co->stack->low;
         info.high = co->stack->top;
