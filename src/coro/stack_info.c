@@ -73,7 +73,12 @@ size_t cress_stack_used(void)
 
 size_t cress_coro_stack_peak(const cress_coro *co)
 {
-    return co->stack != NULL ? stack_peak(co->stack) : 0;
+    if (co->stack == NULL)
+        return 0;
+    /* What lies lowest may be zeros, which look as if nobody had written them. */
+    const char *sp = co == co->thread->current ? here() : ctx_sp(&co->ctx);
+    size_t used = (size_t)(co->stack->top - sp), peak = stack_peak(co->stack);
+    return peak > used ? peak : used;
 }
 
 ssize_t cress_coro_trim(cress_coro *co)
