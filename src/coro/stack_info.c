@@ -36,6 +36,8 @@ int cress_coro_stack(const cress_coro *co, cress_stack_info *out)
     struct thread *t = cress__thread;
     if (co->thread != t)
         return -EXDEV;
+    if (co != &t->native && co->stack == NULL)
+        return -ENOENT;
     cress_stack_info info = { .sp = co == t->current ? here() : ctx_sp(&co->ctx) };
     if (co == &t->native) {
         char *low, *high;
@@ -45,8 +47,6 @@ int cress_coro_stack(const cress_coro *co, cress_stack_info *out)
         info.low = low;
         info.high = high;
         info.guard = CRESS_GUARD_NONE;
-    } else if (co->stack == NULL) {
-        return -ENOENT;
     } else {
         info.low = co->stack->low;
         info.high = co->stack->top;
@@ -71,7 +71,12 @@ size_t cress_stack_used(void)
 
 size_t cress_coro_stack_peak(const cress_coro *co)
 {
-    return co->stack != NULL ? stack_peak(co->stack) : 0;
+    if (co->stack == NULL)
+        return 0;
+    /* What lies lowest may be zeros, which look as if nobody had written them. */
+    const char *sp = co == co->thread->current ? here() : ctx_sp(&co->ctx);
+    size_t used = (size_t)(co->stack->top - sp), peak = stack_peak(co->stack);
+    return peak > used ? peak : used;
 }
 
 ssize_t cress_coro_trim(cress_coro *co)

@@ -916,11 +916,12 @@ static void after_its_thread_has_ended_anybody_may_give_one_up(void **state)
 
 static __attribute__((noinline)) void touch(size_t bytes)
 {
-    volatile char frame[1024];
-    memset((char *)frame, 0x7e, sizeof frame);
+    char frame[1024];
+    memset(frame, 0x7e, sizeof frame);
+    __asm__ volatile("" ::"r"(frame) : "memory");
     if (bytes > sizeof frame)
         touch(bytes - sizeof frame);
-    frame[0] = frame[1]; /* not the last thing it does */
+    __asm__ volatile("" ::"r"(frame) : "memory"); /* each frame is needed to the end */
 }
 
 static void *works_deep(void *arg, void *value)
@@ -1127,7 +1128,7 @@ static void an_overflow_names_the_coroutine_and_ends_the_process(void **state)
     CHECK(strstr(result.error, "cress: stack overflow in greenlet digger, which has ") != NULL);
     child_run(overflow_without_report, NULL, 10000, &result);
     CHECK_EQ(result.signal, SIGSEGV);
-    CHECK_STR(result.error, "");
+    CHECK(strstr(result.error, "cress") == NULL);
 }
 
 static void ten_thousand_come_and_go_on_the_same_few_stacks(void **state)
