@@ -199,10 +199,8 @@ static void sift(struct timers *w, struct list *head)
 /* Bring what has come into the sorted ring. A merge believes that both sides are in order, and who
  * is put off in the ring later may stay only where it stands early enough: so nothing is merged
  * that is not in place. */
-static void sort_due(struct timers *w)
+static noinline void sort_many(struct timers *w)
 {
-    if (list_empty(&w->come))
-        return;
     sift(w, &w->due);
     sift(w, &w->come);
     if (list_empty(&w->come))
@@ -215,6 +213,19 @@ static void sort_due(struct timers *w)
         list_push(&w->due, chain);
         chain = next;
     }
+}
+
+/* Nothing to sort is the rule, and one alone: then no deeper frames are needed, on a stack that may
+ * be that of any greenlet. */
+static inline void sort_due(struct timers *w)
+{
+    if (list_empty(&w->come))
+        return;
+    struct list *one = w->come.next;
+    if (one->next == &w->come && list_empty(&w->due) && in_place(of_link(one)))
+        list_splice(&w->due, &w->come);
+    else
+        sort_many(w);
 }
 
 /* The first that is due, with what was stopped or put off cleared away; NULL: none. */
