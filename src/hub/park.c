@@ -31,34 +31,64 @@ noinline int hub_park_timed(struct cress_hub *h, cress_coro *self, const struct 
         timer_init(timer, time_out);
         self->flags |= CORO_HAS_TIMER;
     }
-    timer->fire = time_out;                     /* one that started later had another */
-    bool counts = !(self->flags & CORO_DAEMON); /* (4) */
-    h->loop.refs += counts;
-    timer_start(&h->loop.timers, timer, timeout);
-    int why = hub_park(h, self, info);
-    timer_stop(&h->loop.timers, timer);
-    h->loop.refs -= counts;
-    return why;
+    timer->fire = time_out; /* one that started later had another */
+    if (timeout != CRESS_FOREVER) {
+        h->loop.refs += !(self->flags & CORO_DAEMON); /* (4) */
+        timer_start(&h->loop.timers, timer, timeout);
+    }
+    hub_park(h, self, info);
+    h = self->thread
+            ->hub; /* found again rather than kept: every word of this frame lies below a poll */
+    if (timeout != CRESS_FOREVER) {
+        timer_stop(&h->loop.timers, park_timer(self));
+        h->loop.refs -= !(self->flags & CORO_DAEMON);
+    }
+    return self->wake;
+}
+
+/* What comes before the wait: 1, there is nothing to wait for; 0, wait; or an error. */
+static always_inline int enter_park(struct cress_hub **h, cress_coro **self)
+{
+    int error = hub_enter(h);
+    if (error < 0)
+        return error;
+    *self = (*h)->thread->current;
+    if ((*self)->flags & CORO_PERMIT) {
+        (*self)->flags &= (uint8_t)~CORO_PERMIT;
+        return 1;
+    }
+    return 0;
+}
+
+static const struct wait_info park_info = { .what = "parked" };
+
+/* Apart, so that the frame of the common case does not lie under a wait that may poll. */
+static noinline int park_for(cress_time timeout)
+{
+    struct cress_hub *h;
+    cress_coro *self;
+    int found = enter_park(&h, &self);
+    if (found != 0)
+        return found < 0 ? found : 0;
+    if (timeout == 0)
+        return -EAGAIN;
+    self->flags |= CORO_IN_PARK;
+    return hub_park_timed(h, self, &park_info, timeout);
 }
 
 int cress_park(cress_time timeout)
 {
     if (timeout < 0)
         return -EINVAL;
+    if (timeout != CRESS_FOREVER)
+        return park_for(timeout);
     struct cress_hub *h;
-    int error = hub_enter(&h);
-    if (error < 0)
-        return error;
-    cress_coro *self = h->thread->current;
-    if (self->flags & CORO_PERMIT) {
-        self->flags &= (uint8_t)~CORO_PERMIT;
-        return 0;
-    }
-    if (timeout == 0)
-        return -EAGAIN;
-    static const struct wait_info info = { .what = "parked" };
+    cress_coro *self;
+    int found = enter_park(&h, &self);
+    if (found != 0)
+        return found < 0 ? found : 0;
     self->flags |= CORO_IN_PARK;
-    return hub_park_until(h, self, &info, timeout);
+    return hub_park(h, self, &park_info);
 }
 
 int cress_unpark(cress_coro *co)

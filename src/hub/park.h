@@ -88,7 +88,7 @@ static always_inline int hub_park(struct cress_hub *h, cress_coro *self,
     return self->wake;
 }
 
-/* The same for a limited time: -ETIMEDOUT. */
+/* The same for a limited time: -ETIMEDOUT. CRESS_FOREVER is allowed, 0 is not. */
 int hub_park_timed(struct cress_hub *h, cress_coro *self, const struct wait_info *info,
                    cress_time timeout);
 
