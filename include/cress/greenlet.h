@@ -53,11 +53,13 @@ CRESS_API cress_greenlet *cress_spawn_later(cress_time delay, cress_fn fn, void 
 
 /** What cress_spawn_with() may be told. Start with CRESS_SPAWN_OPTIONS_INIT. */
 typedef struct cress_spawn_options {
-    size_t size;                   /**< set by CRESS_SPAWN_OPTIONS_INIT */
-    const char *name;              /**< copied (31 bytes of it at most); NULL: none */
-    size_t stack_size;             /**< usable bytes at least; 0: 46 KiB */
-    cress_time delay;              /**< becomes ready after that only */
-    void (*on_discard)(void *arg); /**< called instead of fn when it never runs, by who kills it */
+    size_t size;       /**< set by CRESS_SPAWN_OPTIONS_INIT */
+    const char *name;  /**< copied (31 bytes of it at most); NULL: none */
+    size_t stack_size; /**< usable bytes at least; 0: 46 KiB */
+    cress_time delay;  /**< becomes ready after that only */
+    /** called instead of fn when it never runs: by who kills it, by the end of its hub, or when no
+     * stack can be had for it (it has failed with -ENOMEM then); must not block */
+    void (*on_discard)(void *arg);
     void (*value_free)(void *value); /**< called with the value by the last cress_unref() */
     cress_hub *hub;                  /**< NULL: this thread's */
     bool daemon;  /**< does not keep cress_run() going, nor count against a deadlock */
@@ -189,7 +191,7 @@ CRESS_API int cress_error(const cress_greenlet *g);
 /** A number that no other greenlet of the process ever has. Any thread. */
 CRESS_API uint64_t cress_id(const cress_greenlet *g);
 /** A small number that no other greenlet of its hub has; given when first asked for, reused when the
- * greenlet is freed, lowest first. UINT32_MAX: no memory. */
+ * greenlet is freed, lowest first. UINT32_MAX: no memory, or its hub has ended. */
 CRESS_API uint32_t cress_slot(cress_greenlet *g);
 /** Its name; "" when it has none, "main" for the main greenlet. Valid until it is set again. */
 CRESS_API const char *cress_name(const cress_greenlet *g);

@@ -53,13 +53,13 @@ CRESS_API ssize_t cress_writev(int fd, const struct iovec *iov, int count);
 CRESS_API ssize_t cress_recv(int fd, void *data, size_t size, int flags);
 /** send(2): returns when something was sent, not necessarily all; see cress_sendall(). */
 CRESS_API ssize_t cress_send(int fd, const void *data, size_t size, int flags);
-/** recvfrom(2). */
+/** recvfrom(2). MSG_WAITALL waits for all only where from is NULL. */
 CRESS_API ssize_t cress_recvfrom(int fd, void *data, size_t size, int flags, struct sockaddr *from,
                                  socklen_t *length);
 /** sendto(2). */
 CRESS_API ssize_t cress_sendto(int fd, const void *data, size_t size, int flags,
                                const struct sockaddr *to, socklen_t length);
-/** recvmsg(2). */
+/** recvmsg(2). MSG_WAITALL does not wait for more than a part. */
 CRESS_API ssize_t cress_recvmsg(int fd, struct msghdr *message, int flags);
 /** sendmsg(2). */
 CRESS_API ssize_t cress_sendmsg(int fd, const struct msghdr *message, int flags);
@@ -114,7 +114,8 @@ CRESS_API int cress_shutdown(int fd, int how);
  * CRESS_OUT as writing (-EBUSY).
  *
  * @return the events that hold, CRESS_ERR and CRESS_HUP among them; -ETIMEDOUT; -EAGAIN, timeout is
- *         0 and none holds; -EPERM also for a regular file; -EINVAL; or as above
+ *         0 and none holds; -EPERM also for what cannot be waited for (a regular file is ready for
+ *         CRESS_IN and CRESS_OUT at once, as for poll(2)); -EINVAL; or as above
  */
 CRESS_API int cress_wait_fd(int fd, int events, cress_time timeout);
 

@@ -36,7 +36,9 @@ CRESS_API int cress_address_parse(const char *text, cress_address *out);
 
 /** Write an address as text that cress_address_parse() reads. text is always terminated.
  *
- * Never switches. Any thread. @return 0; -ENOSPC, cut off; -EAFNOSUPPORT; -EINVAL
+ * Never switches. Any thread.
+ *
+ * @return 0; -ENOSPC, cut off; -EAFNOSUPPORT; -EINVAL, also an abstract name with a zero byte in it
  */
 CRESS_API int cress_address_format(const cress_address *address, char *text, size_t size);
 

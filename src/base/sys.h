@@ -28,6 +28,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <time.h>
+#include <unistd.h>
 
 static inline ssize_t sys_read(int fd, void *data, size_t size)
 {
@@ -214,6 +215,13 @@ static inline int sys_eventfd2(unsigned value, int flags)
     return (int)syscall3(SYS_eventfd2, (long)value, flags, 0);
 }
 
+static inline int sys_stat(const char *path, struct stat *out)
+{
+    if (fault("stat"))
+        return -ENOMEM;
+    return (int)syscall4(SYS_newfstatat, AT_FDCWD, (long)path, (long)out, 0);
+}
+
 static inline int sys_madvise(void *p, size_t size, int advice)
 {
     if (fault("madvise"))
@@ -238,6 +246,12 @@ static inline int sys_munmap(void *p, size_t size)
 
 static inline int sys_close(int fd)
 {
+#ifdef CRESS_TSAN
+    int error = errno; /* ThreadSanitizer has to forget who used the number */
+    int r = close(fd) == 0 ? 0 : -errno;
+    errno = error;
+    return r;
+#endif
     return (int)syscall3(SYS_close, fd, 0, 0);
 }
 

@@ -108,8 +108,4 @@ void coro_drop_stack(cress_coro *co);
  * says so. */
 bool coro_locate_overflow(struct thread *t, const void *address, char *line, size_t size);
 
-/* Writes a coroutine's name for that line; set by the hub, NULL: it has none. Signal-safe. */
-typedef size_t (*coro_describe_fn)(const cress_coro *co, char *text, size_t size);
-extern _Atomic(coro_describe_fn) coro_describe; /* every hub sets the same */
-
 #endif

@@ -8,8 +8,6 @@
 #include <stdint.h>
 #include <string.h>
 
-_Atomic(coro_describe_fn) coro_describe;
-
 static void *here(void)
 {
     return __builtin_frame_address(0);
@@ -132,9 +130,8 @@ bool coro_locate_overflow(struct thread *t, const void *address, char *line, siz
     if (!stack_guards(co->stack, address))
         return false;
     size_t at = append(line, 0, size, "cress: stack overflow in ");
-    coro_describe_fn describe = coro_describe;
-    if (describe != NULL && co->owner != NULL)
-        at += describe(co, line + at, size - at);
+    if (t->hub_describe != NULL && co->owner != NULL)
+        at += t->hub_describe(co, line + at, size - at);
     else
         at = append(line, at, size, "a coroutine");
     at = append(line, at, size, ", which has ");

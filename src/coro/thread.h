@@ -43,6 +43,8 @@ struct thread {
     void (*hub_done)(struct cress_hub *hub);             /* the thread ends */
     cress_coro *(*hub_successor)(struct cress_hub *hub); /* the one to go on is busy */
     void (*hub_dispose)(cress_coro *co);                 /* a greenlet's: last touch of it */
+    /* Writes a coroutine's name for the report of an overflow. Signal-safe. */
+    size_t (*hub_describe)(const cress_coro *co, char *text, size_t size);
     void (*free_block)(cress_coro *co); /* nobody refers to a greenlet's any more */
 
     _Atomic size_t refs;

@@ -17,6 +17,15 @@ static void *body(void *arg, void *value)
     return g->fn(g->value);
 }
 
+void greenlet_discard(const struct cress_greenlet *g)
+{
+    if (g->extra == NULL || g->extra->on_discard == NULL)
+        return;
+    cress__closed++; /* it may stand on the stack of anybody */
+    g->extra->on_discard(g->value);
+    cress__closed--;
+}
+
 void greenlet_finish(struct cress_hub *h, struct cress_greenlet *g, cress_outcome_kind outcome,
                      void *value, int error)
 {
@@ -32,8 +41,8 @@ void greenlet_finish(struct cress_hub *h, struct cress_greenlet *g, cress_outcom
     if (outcome == CRESS_FAILED)
         hub_report(h, g, "greenlet failed", error);
     /* cress_run() waits for the last one that counts, even if daemons never stop. */
-    if (unlikely(h->in_run && h->alive == 0 && !loop_alive(&h->loop)))
-        hub_wake(h, &h->thread->native, 0);
+    if (unlikely(h->in_run && !hub_counts(h)))
+        hub_wake(h, &h->thread->native, RUN_AGAIN);
 }
 
 /* The exit function of every greenlet: the end, and who comes next. */
@@ -46,7 +55,12 @@ static cress_coro *greenlet_end(cress_coro *self, void **value, int *error)
     greenlet_finish(h, g, *error == 0 ? CRESS_RETURNED : CRESS_FAILED, *value, *error);
     *value = NULL;
     *error = 0;
-    return hub_next(h, self);
+    cress_coro *next = hub_next(h, self);
+    /* One that cannot go on here needs a stack of its own, and may not get it. */
+    if (unlikely(next->state == CORO_NEW &&
+                 (self->stack == NULL || !stack_fits(self->stack, next->stack_size))))
+        next = hub_start(h, next, self);
+    return next;
 }
 
 struct cress_greenlet *greenlet_new(struct cress_hub *h, cress_fn fn, void *arg)

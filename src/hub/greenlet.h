@@ -70,15 +70,11 @@ cress_coro *greenlet_any_coro(const struct cress_greenlet *g);
 /* Make one that is in no line yet, with one reference, the hub's. NULL: no memory. */
 struct cress_greenlet *greenlet_new(struct cress_hub *h, cress_fn fn, void *arg);
 
-/* It will never run: whoever knows what its argument needs is told. */
-static inline void greenlet_discard(const struct cress_greenlet *g)
-{
-    if (g->extra != NULL && g->extra->on_discard != NULL)
-        g->extra->on_discard(g->value);
-}
-
 /* One reference less; the last one frees it. */
 void greenlet_release(struct cress_greenlet *g);
+
+/* It will never run: its argument goes back to who knows how to free it. */
+void greenlet_discard(const struct cress_greenlet *g);
 
 /* It is over: tell those who wait. The running one's own end comes here through greenlet_end(). */
 void greenlet_finish(struct cress_hub *h, struct cress_greenlet *g, cress_outcome_kind outcome,

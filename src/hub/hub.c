@@ -23,6 +23,7 @@ static void *serve(void *arg, void *value)
             continue;
         }
         h->budget--;
+        h->steps--; /* a callback is no switch */
         h->callbacks++;
         loop_run_callback(&h->loop);
     }
@@ -94,6 +95,9 @@ static noinline void hub_tick(struct cress_hub *h)
         look(h, 0);
         age_stacks(h, now);
     }
+    /* Daemons may keep the line from ever being empty, where a watcher was the last that counted. */
+    if (unlikely(h->in_run && !hub_counts(h)))
+        hub_wake(h, &h->thread->native, RUN_AGAIN);
 }
 
 /* Nothing is ready and nothing will come. If main waits it is told; in its cress_run() that is what
@@ -115,6 +119,12 @@ static void nothing_left(struct cress_hub *h, cress_coro *self)
 static noinline void hub_idle(struct cress_hub *h, cress_coro *self)
 {
     struct cress_loop *loop = &h->loop;
+    if (unlikely(!list_empty(&h->idlers))) {
+        look(h, 0);
+        if (runq_empty(&loop->ready))
+            hub_wake(h, container_of(list_pop(&h->idlers), struct idler, node)->co, 0);
+        return;
+    }
     cress_time timeout = loop_next(loop);
     if (timeout == 0 && !runq_empty(&loop->ready))
         return;
@@ -133,6 +143,8 @@ static noinline void hub_idle(struct cress_hub *h, cress_coro *self)
 
 noinline cress_coro *hub_pick(struct cress_hub *h, cress_coro *self)
 {
+    /* Here the choice is counted when it is made; hub_next() has counted a coroutine already. */
+    h->steps -= h->loop.ready.head.next->fn == NULL;
     for (;;) {
         struct runnode *node = h->loop.ready.head.next;
         if (node == &h->loop.ready.head) {
@@ -140,8 +152,10 @@ noinline cress_coro *hub_pick(struct cress_hub *h, cress_coro *self)
         } else if (h->budget <= 0) {
             hub_tick(h);
         } else if (node->fn != NULL) {
+            h->steps++;
             return h->service; /* (3) */
         } else {
+            h->steps++;
             runq_remove(node);
             return container_of(node, cress_coro, node);
         }
@@ -175,7 +189,7 @@ static void loop_report(struct cress_loop *loop, cress_watch *watch, const char 
 
 static cress_coro *successor(struct cress_hub *h)
 {
-    return hub_next(h, NULL);
+    return hub_start(h, hub_next(h, NULL), NULL);
 }
 
 static void dispose(cress_coro *co)
@@ -332,6 +346,7 @@ noinline int cress__hub_make(struct cress_hub **out)
     h->loop.report = loop_report;
     h->thread = t;
     h->quantum = h->budget = QUANTUM_MAX;
+    list_init(&h->idlers);
     h->next_id = atomic_fetch_add(&hubs_made, 1) << HUB_ID_SHIFT;
     h->last_tick = h->last_look = h->last_age = h->loop.timers.now;
     t->blocks.size = sizeof(struct greenlet_block);
@@ -341,7 +356,7 @@ noinline int cress__hub_make(struct cress_hub **out)
     t->hub_successor = successor;
     t->hub_dispose = dispose;
     t->free_block = greenlet_free_block;
-    coro_describe = describe;
+    t->hub_describe = describe;
     overflow_report(true, true); /* best effort: a hub works without */
     *out = h;
     return 0;

@@ -28,6 +28,7 @@
 #include <cress/hub.h>
 
 enum {
+    RUN_AGAIN = 1, /* wakes main in cress_run(): see whether anything is left */
     QUANTUM_MAX = 128,
     TICK_NS = 100 * 1000,        /* how often the clock is read while busy */
     LOOK_NS = 500 * 1000,        /* how often the poller is looked at while busy */
@@ -47,12 +48,13 @@ struct cress_hub {
 
     cress_time last_tick, last_look, last_age;
     uint64_t next_id;
-    uint64_t steps; /* of the line, up to the last tick */
+    uint64_t steps; /* of the line, up to the last tick, less those that were no switch */
     uint64_t spawns, callbacks;
     uint64_t aged_spawns; /* as of last_age */
     bool cold_stacks;     /* there were some then */
 
-    size_t abandoned; /* by its end so far */
+    struct list idlers; /* who waits until nothing else is ready */
+    size_t abandoned;   /* by its end so far */
     struct callback service_first;
     uint64_t *slots; /* a bit for each slot in use, see slot.c */
     size_t n_slots;  /* words of it */
@@ -71,6 +73,12 @@ static inline struct cress_hub *hub_current(void)
 {
     struct thread *t = cress__thread;
     return likely(t != NULL) ? t->hub : NULL;
+}
+
+/* Whether something is left that cress_run() waits for: daemons do not count. */
+static inline bool hub_counts(const struct cress_hub *h)
+{
+    return h->alive > 0 || loop_alive(&h->loop);
 }
 
 static inline int hub_get(struct cress_hub **out)

@@ -7,12 +7,14 @@ struct joiner {
     struct greenlet_link link;
     struct cress_hub *hub;
     cress_coro *co;
+    struct cress_greenlet *target; /* a reference, given back when it ends or we leave before */
 };
 
 static void wake_joiner(struct greenlet_link *link)
 {
     struct joiner *j = container_of(link, struct joiner, link);
     hub_wake(j->hub, j->co, 0);
+    greenlet_release(j->target);
 }
 
 int cress_join(cress_greenlet *g, cress_time timeout)
@@ -23,22 +25,24 @@ int cress_join(cress_greenlet *g, cress_time timeout)
         return -EXDEV;
     if (g->outcome != CRESS_ALIVE)
         return 0;
+    if (unlikely(cress_current() == g))
+        return -EDEADLK;
+    if (timeout == 0)
+        return -EAGAIN; /* does not wait, so it is allowed in a callback too */
     struct cress_hub *h;
     int error = hub_enter(&h);
     if (unlikely(error < 0))
         return error;
     cress_coro *self = h->thread->current;
-    if (unlikely(self->owner == g))
-        return -EDEADLK;
-    if (timeout == 0)
-        return -EAGAIN;
-    struct joiner joiner = { .link.fire = wake_joiner, .hub = h, .co = self };
+    struct joiner joiner = { .link.fire = wake_joiner, .hub = h, .co = self, .target = g };
     struct wait_info info = { .what = "joining", .target = g };
     list_push(&g->links, &joiner.link.node);
     g->refs++; /* the wait outlives the caller's reference, if need be */
     error = hub_park_until(h, self, &info, timeout);
-    list_remove(&joiner.link.node);
-    greenlet_release(g);
+    if (unlikely(list_linked(&joiner.link.node))) {
+        list_remove(&joiner.link.node);
+        greenlet_release(g);
+    }
     return error;
 }
 

@@ -36,6 +36,12 @@ struct wait_info {
     const cress_greenlet *target; /* its name is printed behind, if not NULL */
 };
 
+/* One that waits in cress_idle(): a local variable of it. */
+struct idler {
+    struct list node; /* in hub.idlers */
+    cress_coro *co;
+};
+
 _Static_assert(sizeof(struct timer) <= CORO_HUB_WORDS * sizeof(uintptr_t), "CORO_HUB_WORDS");
 
 static inline struct timer *park_timer(cress_coro *co)
@@ -64,10 +70,12 @@ static always_inline void hub_switch(struct cress_hub *h, cress_coro *self)
     cress_coro *next = hub_next(h, self);
     if (unlikely(next->state == CORO_NEW))
         next = hub_start(h, next, self);
-    if (likely(next != self))
+    if (likely(next != self)) {
         coro_jump(h->thread, self, next, NULL);
-    else
+    } else {
+        h->steps--; /* its own wake-up came: no switch */
         self->state = CORO_RUNNING;
+    }
 }
 
 /* Wait until woken. Returns the reason. */

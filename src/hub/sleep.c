@@ -26,24 +26,35 @@ int cress_sleep(cress_time d)
     return error == -ETIMEDOUT ? 0 : error;
 }
 
-/* Yield until the line was empty but for us and the loop had nothing either. */
+/* Waits in a line of its own, which hub_idle() looks at when the other one is empty: were it to
+ * yield instead, two that are idle would keep each other busy for ever. */
 int cress_idle(void)
 {
     struct cress_hub *h;
     int error = hub_enter(&h);
     if (error < 0)
         return error;
-    do {
-        hub_yield(h, h->thread->current);
-        if (runq_empty(&h->loop.ready))
-            loop_look(&h->loop, 0);
-    } while (!runq_empty(&h->loop.ready));
-    return 0;
+    static const struct wait_info info = { .what = "idle" };
+    struct idler idler = { .co = h->thread->current };
+    list_push(&h->idlers, &idler.node);
+    error = hub_park(h, idler.co, &info);
+    list_remove(&idler.node);
+    return error;
+}
+
+/* Whether a callback is to run. Asked when only daemons can stand in the line beside it. */
+static bool callback_waits(const struct cress_hub *h)
+{
+    const struct runnode *head = &h->loop.ready.head;
+    for (const struct runnode *n = head->next; n != head; n = n->next)
+        if (n->fn != NULL)
+            return true;
+    return atomic_load(&h->loop.posted) != NULL;
 }
 
 static bool finished(const struct cress_hub *h)
 {
-    return h->alive == 0 && !loop_alive(&h->loop) && runq_empty(&h->loop.ready);
+    return !hub_counts(h) && !callback_waits(h);
 }
 
 int cress_run(cress_time timeout)
@@ -62,12 +73,25 @@ int cress_run(cress_time timeout)
         return 0;
     if (timeout == 0)
         return -EAGAIN;
-    /* Its own timer keeps nothing going: it does not count. */
-    uint8_t was = self->flags & CORO_DAEMON;
-    self->flags |= CORO_DAEMON;
-    h->in_run = true;
-    error = hub_park_until(h, self, &info, timeout);
-    h->in_run = false;
-    self->flags = (uint8_t)((self->flags & ~CORO_DAEMON) | was);
-    return error < 0 ? error : h->alive < INT32_MAX ? (int)h->alive : INT32_MAX;
+    cress_time deadline = cress_deadline(timeout), left = timeout;
+    int why = RUN_AGAIN;
+    while (why == RUN_AGAIN) {
+        if (hub_counts(h)) {
+            /* Its own timer keeps nothing going: it does not count. */
+            uint8_t was = self->flags & CORO_DAEMON;
+            self->flags |= CORO_DAEMON;
+            h->in_run = true;
+            why = hub_park_until(h, self, &info, left);
+            h->in_run = false;
+            self->flags = (uint8_t)((self->flags & ~CORO_DAEMON) | was);
+        } else {
+            hub_yield(h, self); /* callbacks only: they may bring more */
+        }
+        /* What was left may have been followed by more, before it was our turn. */
+        if (why == RUN_AGAIN && finished(h))
+            why = 0;
+        else if (why == RUN_AGAIN && (left = cress_left(deadline)) == 0)
+            why = -ETIMEDOUT;
+    }
+    return why < 0 ? why : h->alive < INT32_MAX ? (int)h->alive : INT32_MAX;
 }

@@ -11,6 +11,8 @@ uint32_t cress_slot(cress_greenlet *g)
     if (g->slot != 0)
         return g->slot - 1;
     struct cress_hub *h = greenlet_any_coro(g)->thread->hub;
+    if (h == NULL || g->id < h->main.id) /* its hub has ended: nobody to be told apart from */
+        return UINT32_MAX;
     size_t word = 0;
     while (word < h->n_slots && h->slots[word] == UINT64_MAX)
         word++;
@@ -35,6 +37,7 @@ void slot_release(struct cress_greenlet *g)
     struct cress_hub *h = greenlet_coro(g)->thread->hub;
     uint32_t slot = g->slot - 1;
     g->slot = 0;
-    if (h != NULL && slot / 64 < h->n_slots)
+    /* Its hub may have ended, and this be the next one of the thread, where the slot is another's. */
+    if (h != NULL && g->id > h->main.id && slot / 64 < h->n_slots)
         h->slots[slot / 64] &= ~((uint64_t)1 << slot % 64);
 }

@@ -106,11 +106,18 @@ int cress_connect(int fd, const struct sockaddr *address, socklen_t length)
         return error;
     error = connect_now(&c, address, length);
     /* A unix socket whose listener's backlog is full: there is nothing to wait for but time. */
+    cress_time left = fd_timeout(&c), deadline = cress_deadline(left);
     for (cress_time pause = UNIX_RETRY_FIRST; error == -EAGAIN;
          pause = pause < UNIX_RETRY_LAST ? pause * 2 : UNIX_RETRY_LAST) {
-        if ((error = cress_sleep(pause)) < 0)
+        /* For no event, but so that cress_close() ends it before the number is another file's. */
+        c.events = 0;
+        error = fd_wait_until(&c, pause < left ? pause : left);
+        c.events = CRESS_OUT;
+        if (error < 0 && error != -ETIMEDOUT)
             return error;
         error = connect_now(&c, address, length);
+        if (error == -EAGAIN && (left = cress_left(deadline)) == 0)
+            return -ETIMEDOUT;
     }
     if (error != -EINPROGRESS && error != -EALREADY && error != -EINTR)
         return error;

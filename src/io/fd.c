@@ -70,14 +70,17 @@ int fd_wait_until(struct fd_call *c, cress_time timeout)
     return error < 0 ? error : parked.events;
 }
 
+cress_time fd_timeout(const struct fd_call *c)
+{
+    if (likely(c->entry == NULL || c->entry->timeouts == NULL))
+        return CRESS_FOREVER;
+    const struct fd_timeouts *t = c->entry->timeouts;
+    return c->events == CRESS_IN ? t->read : t->write;
+}
+
 int fd_wait(struct fd_call *c)
 {
-    cress_time timeout = CRESS_FOREVER;
-    if (unlikely(c->entry != NULL && c->entry->timeouts != NULL)) {
-        const struct fd_timeouts *t = c->entry->timeouts;
-        timeout = c->events == CRESS_IN ? t->read : t->write;
-    }
-    return fd_wait_until(c, timeout);
+    return fd_wait_until(c, fd_timeout(c));
 }
 
 noinline void fd_breathe(struct cress_hub *h)
@@ -166,5 +169,7 @@ int cress_wait_fd(int fd, int events, cress_time timeout)
         if (n == 0)
             break;
     }
-    return fd_wait_until(&c, timeout);
+    error = fd_wait_until(&c, timeout);
+    /* A descriptor of ours is registered for everything. */
+    return error < 0 ? error : error & (events | CRESS_ERR | CRESS_HUP);
 }

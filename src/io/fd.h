@@ -43,16 +43,27 @@ static inline int fd_begin(struct fd_call *c, int fd, int events)
     c->fd = fd;
     c->events = events;
     c->entry = entry;
-    c->ours = entry != NULL && (entry->flags & FD_OURS) != 0;
-    if (unlikely(entry == NULL || (entry->flags & fd_busy(events)) || fd < 0))
+    c->ours = false;
+    if (unlikely(entry == NULL))
+        return fd_begin_slowly(c);
+    /* Flags are the thread's to which the entry belongs: refused also where it would not have to
+     * wait. Read first, so that what another thread's close left there is seen. */
+    struct cress_loop *loop = atomic_load_explicit(&entry->loop, memory_order_acquire);
+    uint8_t flags = entry->flags;
+    c->ours = (flags & FD_OURS) != 0;
+    if (unlikely((loop != NULL && (void *)loop != (void *)hub_current()) ||
+                 (flags & fd_busy(events))))
         return fd_begin_slowly(c);
     return 0;
 }
 
+/* How long a wait of this call may last: what cress_fd_set_timeout() said. */
+cress_time fd_timeout(const struct fd_call *c);
+
 /* Wait until the descriptor is ready. > 0, the events; or why not: -ETIMEDOUT, -EAGAIN, -EBADF, ... */
 int fd_wait(struct fd_call *c);
 
-/* The same with a timeout of the caller's. */
+/* The same with a timeout of the caller's. Without events: for its being closed only. */
 int fd_wait_until(struct fd_call *c, cress_time timeout);
 
 /* A call succeeded without waiting: after many in a row others get a turn. */

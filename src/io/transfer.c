@@ -116,6 +116,9 @@ static inline bool known_empty(const struct fd_call *c)
            !cress__closed;
 }
 
+/* Flags of calls that do not wait, of a blocking socket either: send(2), recv(2), "MSG_ERRQUEUE". */
+enum { AT_ONCE = MSG_DONTWAIT | MSG_OOB | MSG_ERRQUEUE };
+
 /* size: how many bytes would fill the buffer; 0 where a short read says nothing. */
 static always_inline ssize_t take(int fd, step_fn step, const struct transfer *t, size_t size)
 {
@@ -124,7 +127,7 @@ static always_inline ssize_t take(int fd, step_fn step, const struct transfer *t
     if (unlikely(error < 0))
         return error;
     for (;;) {
-        if ((t->flags & MSG_DONTWAIT) || !known_empty(&c)) {
+        if ((t->flags & AT_ONCE) || !known_empty(&c)) {
             ssize_t r = step(&c, t);
             if (likely(r >= 0)) {
                 if (r > 0 && (size_t)r < size && c.ours &&
@@ -135,7 +138,7 @@ static always_inline ssize_t take(int fd, step_fn step, const struct transfer *t
             }
             if (r == -EINTR)
                 continue;
-            if (r != -EAGAIN || (t->flags & MSG_DONTWAIT))
+            if (r != -EAGAIN || (t->flags & AT_ONCE))
                 return r;
         }
         error = fd_wait(&c);
@@ -258,6 +261,8 @@ ssize_t cress_send(int fd, const void *data, size_t size, int flags)
 ssize_t cress_recvfrom(int fd, void *data, size_t size, int flags, struct sockaddr *from,
                        socklen_t *length)
 {
+    if (unlikely((flags & MSG_WAITALL) && from == NULL))
+        return recv_waiting(fd, data, size, flags);
     struct iovec iov = one(data, size);
     struct transfer t = {
         .iov = &iov, .count = 1, .flags = flags, .address = from, .length = length

@@ -51,7 +51,7 @@ int fds_wait(cress_loop *loop, int fd, struct fd_entry *entry, struct fd_wait *w
             list_init(&entry->waits);
         entry->fd = fd;
     }
-    int error = loop->poller->want(loop, fd, entry, wait->events);
+    int error = wait->events != 0 ? loop->poller->want(loop, fd, entry, wait->events) : 0;
     if (unlikely(error < 0))
         return error;
     wait->entry = entry;

@@ -83,7 +83,8 @@ static inline struct fd_entry *fds_entry(int fd)
     return likely(entry != NULL) ? entry : fds_make(fd);
 }
 
-/* Wait: fill events, ready (and persistent), then this. 0; -EXDEV; what the poller's want says. */
+/* Wait: fill events, ready (and persistent), then this. Without events: only for being closed.
+ * 0; -EXDEV; what the poller's want says. */
 int fds_wait(cress_loop *loop, int fd, struct fd_entry *entry, struct fd_wait *wait);
 
 /* Wait no longer. */

@@ -152,9 +152,8 @@ static struct list *merge(struct list *a, struct list *b)
 }
 
 /* Merge sort without recursion: bin i holds a sorted chain of 2^i, as in counting. */
-static struct list *sorted(struct list *chain)
+static struct list *sorted(struct list **bins, struct list *chain)
 {
-    struct list *bins[32] = { NULL };
     unsigned top = 0;
     while (chain != NULL) {
         struct list *one = chain;
@@ -169,8 +168,10 @@ static struct list *sorted(struct list *chain)
         top = i > top ? i : top;
     }
     struct list *all = NULL;
-    for (unsigned i = 0; i <= top; i++)
+    for (unsigned i = 0; i <= top; i++) {
         all = bins[i] == NULL ? all : all == NULL ? bins[i] : merge(bins[i], all);
+        bins[i] = NULL;
+    }
     return all;
 }
 
@@ -207,7 +208,7 @@ static void sort_due(struct timers *w)
     if (list_empty(&w->come))
         return;
     struct list *come =
-        w->come.next->next == &w->come ? unring(&w->come) : sorted(unring(&w->come));
+        w->come.next->next == &w->come ? unring(&w->come) : sorted(w->bins, unring(&w->come));
     struct list *chain = merge(unring(&w->due), come);
     while (chain != NULL) {
         struct list *next = chain->next;

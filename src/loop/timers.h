@@ -56,6 +56,7 @@ struct timers {
     struct list fresh;
     struct list due;             /* of this tick or before: sorted */
     struct list come;            /* of this tick or before: not sorted yet */
+    struct list *bins[32];       /* NULL, but while sorting: not on the stack of who polls */
     uint64_t used[TIMER_LEVELS]; /* a bit for each slot that may have something in it */
     struct list slots[TIMER_LEVELS][TIMER_SLOTS];
 };

@@ -99,12 +99,16 @@ static int take_scope(char *host, uint32_t *scope)
     if (mark == NULL)
         return 0;
     *mark = '\0';
-    *scope = if_nametoindex(mark + 1);
-    for (const char *p = mark + 1; *scope == 0 && *p != '\0'; p++)
-        if (*p < '0' || *p > '9')
-            return -EINVAL;
-    for (const char *p = mark + 1; *p >= '0' && *p <= '9'; p++)
-        *scope = *scope * 10 + (uint32_t)(*p - '0');
+    uint64_t number = 0;
+    const char *p = mark + 1;
+    while (*p >= '0' && *p <= '9' && number <= UINT32_MAX)
+        number = number * 10 + (uint64_t)(*p++ - '0');
+    if (*p != '\0') {
+        int error = errno;
+        number = if_nametoindex(mark + 1);
+        errno = error;
+    }
+    *scope = number <= UINT32_MAX ? (uint32_t)number : 0;
     return *scope == 0 ? -EINVAL : 0;
 }
 
@@ -124,7 +128,7 @@ size_t address_resolve(const struct address_parts *parts, bool passive, bool onl
         set_v4(&out[1], (struct in_addr){ htonl(INADDR_ANY) }, parts->port);
         return only_v6 ? 1 : 2;
     }
-    if (parts->host[0] == '\0' || strcmp(parts->host, "localhost") == 0) {
+    if (!parts->bracketed && (parts->host[0] == '\0' || strcmp(parts->host, "localhost") == 0)) {
         set_v4(&out[0], (struct in_addr){ htonl(INADDR_LOOPBACK) }, parts->port);
         set_v6(&out[1], &in6addr_loopback, parts->port, 0);
         return 2;
@@ -185,10 +189,15 @@ int cress_address_format(const cress_address *address, char *text, size_t size)
         size_t at = offsetof(struct sockaddr_un, sun_path);
         size_t length = address->length > at ? address->length - at : 0;
         bool abstract = length > 0 && un->sun_path[0] == '\0';
+        const char *name = un->sun_path + abstract, *before = abstract ? "@" : "";
+        length -= abstract;
+        if (abstract && memchr(name, '\0', length) != NULL)
+            return -EINVAL; /* no text for it */
         if (!abstract)
-            length = strnlen(un->sun_path, length);
-        n = snprintf(text, size, "unix:%s%.*s", abstract ? "@" : "",
-                     (int)(length - (abstract ? 1 : 0)), un->sun_path + (abstract ? 1 : 0));
+            length = strnlen(name, length);
+        if (!abstract && length > 0 && name[0] == '@')
+            before = "./"; /* a path, though it looks like the other kind */
+        n = snprintf(text, size, "unix:%s%.*s", before, (int)length, name);
         break;
     }
     default:

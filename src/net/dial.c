@@ -72,6 +72,8 @@ int cress_dial(const char *address, cress_time timeout, const cress_dial_options
     cress_time deadline = cress_deadline(timeout);
     for (size_t i = 0; i < n; i++) {
         error = dial_one(&to[i], timeout == 0 ? 0 : cress_left(deadline), &o);
+        if (error == -EAGAIN && timeout != 0)
+            error = -ETIMEDOUT; /* nothing was left of it */
         if (error >= 0 || error == -ETIMEDOUT || error == -ECANCELED)
             break;
     }

@@ -35,7 +35,7 @@ static bool is_dead(const cress_address *at)
 {
     const struct sockaddr_un *un = (const struct sockaddr_un *)(const void *)&at->storage;
     struct stat st;
-    if (un->sun_path[0] == '\0' || stat(un->sun_path, &st) != 0 || !S_ISSOCK(st.st_mode))
+    if (un->sun_path[0] == '\0' || sys_stat(un->sun_path, &st) < 0 || !S_ISSOCK(st.st_mode))
         return false;
     int fd = sys_socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
@@ -43,6 +43,13 @@ static bool is_dead(const cress_address *at)
     int error = sys_connect(fd, (const struct sockaddr *)&at->storage, at->length);
     sys_close(fd);
     return error == -ECONNREFUSED;
+}
+
+static void remove_path(const cress_address *at)
+{
+    const struct sockaddr_un *un = (const struct sockaddr_un *)(const void *)&at->storage;
+    if (un->sun_family == AF_UNIX && un->sun_path[0] != '\0')
+        sys_unlink(un->sun_path);
 }
 
 static int bind_to(int fd, const cress_address *at, const cress_listen_options *o)
@@ -56,8 +63,8 @@ static int bind_to(int fd, const cress_address *at, const cress_listen_options *
         sys_unlink(path);
         error = sys_bind(fd, address, at->length);
     }
-    if (error == 0 && o->mode != 0 && path[0] != '\0')
-        error = sys_fchmodat(path, o->mode);
+    if (error == 0 && o->mode != 0 && path[0] != '\0' && (error = sys_fchmodat(path, o->mode)) < 0)
+        remove_path(at);
     return error;
 }
 
@@ -68,10 +75,12 @@ static int listen_on(const cress_address *at, const cress_listen_options *o)
     if (fd < 0)
         return fd;
     int error;
-    if ((error = prepare(fd, family, o)) == 0 && (error = bind_to(fd, at, o)) == 0 &&
-        (error = sys_listen(fd, o->backlog > 0 ? o->backlog : SOMAXCONN)) == 0 &&
-        (error = fds_adopt(fd, family == AF_UNIX ? 0 : FD_TCP)) == 0)
-        return fd;
+    if ((error = prepare(fd, family, o)) == 0 && (error = bind_to(fd, at, o)) == 0) {
+        if ((error = sys_listen(fd, o->backlog > 0 ? o->backlog : SOMAXCONN)) == 0 &&
+            (error = fds_adopt(fd, family == AF_UNIX ? 0 : FD_TCP)) == 0)
+            return fd;
+        remove_path(at);
+    }
     sys_close(fd);
     return error;
 }
