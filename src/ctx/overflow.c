@@ -93,7 +93,9 @@ static int alternate_set(void)
     if ((now.ss_flags & SS_DISABLE) == 0)
         return 0; /* somebody else's will do */
 
+    int error = errno;
     size_t size = (ROOM + getauxval(AT_MINSIGSTKSZ) + 65535) & ~(size_t)65535;
+    errno = error; /* ENOENT where the system does not say */
     char *p = sys_mmap(size, PROT_READ | PROT_WRITE, MAP_NORESERVE | MAP_STACK);
     if (p == NULL)
         return -ENOMEM;

@@ -45,6 +45,7 @@ static void taking_out_twice_or_never_linked_is_harmless(void **state)
     for (int i = 0; i < 2; i++)
         list_push(&head, &node[i]);
     list_remove(&node[0]);
+    CHECK(!list_linked(&node[0]));
     list_remove(&node[0]);
     CHECK_EQ(length(&head), 1);
     CHECK_EQ(head.next, &node[1]);
