@@ -89,9 +89,11 @@ ssize_t cress__sys_writev_quietly(int fd, const struct iovec *iov, int count, in
         ssize_t r = sys_pwritev2(fd, iov, count, flags | RWF_NOSIGNAL);
         if (r != -EOPNOTSUPP && r != -EINVAL && r != -ENOSYS)
             return r;
-        /* Either the kernel does not know the flag, or the file not the others. */
+        /* Either the kernel does not know the flag, or this kind of file no flags at all. A pipe
+         * knows them where the kernel does. */
         r = write_masked(fd, iov, count, flags);
-        if (r >= 0)
+        struct stat st;
+        if (r >= 0 && sys_fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode))
             atomic_store(&nosignal_missing, true);
         return r;
     }
