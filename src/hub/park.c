@@ -37,8 +37,7 @@ noinline int hub_park_timed(struct cress_hub *h, cress_coro *self, const struct 
         timer_start(&h->loop.timers, timer, timeout);
     }
     hub_park(h, self, info);
-    h = self->thread
-            ->hub; /* found again rather than kept: every word of this frame lies below a poll */
+    h = self->thread->hub; /* found again, not kept: each word of this frame lies under a poll */
     if (timeout != CRESS_FOREVER) {
         timer_stop(&h->loop.timers, park_timer(self));
         h->loop.refs -= !(self->flags & CORO_DAEMON);
