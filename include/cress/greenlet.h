@@ -60,7 +60,8 @@ typedef struct cress_spawn_options {
     /** called instead of fn when it never runs: by who kills it, by the end of its hub, or when no
      * stack can be had for it (it has failed with -ENOMEM then); must not block */
     void (*on_discard)(void *arg);
-    void (*value_free)(void *value); /**< called with the value by the last cress_unref() */
+    void (*value_free)(void *value); /**< called with the value when the last reference
+                                          goes, the hub's own too; must not block */
     cress_hub *hub;                  /**< NULL: this thread's */
     bool daemon;  /**< does not keep cress_run() going, nor count against a deadlock */
     bool any_hub; /**< another hub may start it if this one is busy */
@@ -76,7 +77,7 @@ typedef struct cress_spawn_options {
  *
  * @return 0; -EINVAL, fn is NULL, size is not set, a delay is negative, a stack larger than 1 GiB;
  *         -ENOMEM, -EMFILE; -EXDEV, another thread's hub without shared; -EOWNERDEAD, that hub has
- *         ended
+ *         ended; -ENOTSUP, any_hub and shared: announced, not built yet
  */
 CRESS_API int cress_spawn_with(const cress_spawn_options *options, cress_fn fn, void *arg,
                                cress_greenlet **out);

@@ -39,8 +39,9 @@ CRESS_API int cress_hub_get(cress_hub **out);
 CRESS_API cress_hub *cress_hub_current(void);
 
 /** End this thread's hub; done by itself when a thread other than the first one ends. Greenlets
- * that never ran are discarded, suspended ones killed and given grace to end, and those that do not
- * are abandoned and named to the error hook. Timers and descriptors are forgotten, not closed.
+ * that never ran are discarded, all others given grace to end, and those that do not are abandoned and
+ * named to the error hook; so are raw coroutines that wait in it. (Killing greenlets first comes with
+ * cress_kill().) Timers and descriptors are forgotten, not closed; posted callbacks do not run.
  * The next call that needs one makes a new hub.
  *
  * Switches. Only from the main greenlet.

@@ -23,8 +23,13 @@
  * anybody, behind cress's back too: each wait makes sure that it waits for the file the number
  * means now, at the price of one more system call, and their O_NONBLOCK is left as it is.
  *
- * A descriptor belongs to the hub that first waits for it, until cress_close() or
- * cress_fd_release().
+ * What cannot be seen: a file that is closed or replaced behind cress's back while a greenlet waits
+ * for it goes on being waited for, as with any thread that reads, until somebody else waits under the
+ * same number. And one of the first kind that is closed by close(2) after all leaves its number to the
+ * next file as if that were non-blocking and registered.
+ *
+ * A descriptor belongs to the hub that first waits for it, also when it is closed behind cress's back
+ * and its number comes again, until cress_close() or cress_fd_release().
  */
 #ifndef CRESS_IO_H
 #define CRESS_IO_H

@@ -1,6 +1,7 @@
 #include "base/sys.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -98,4 +99,16 @@ ssize_t cress__sys_writev_quietly(int fd, const struct iovec *iov, int count, in
         return r;
     }
     return write_masked(fd, iov, count, flags);
+}
+
+void cress__sys_complain(const char *who, const char *separator, const char *context, int error)
+{
+    char line[256];
+    int n = snprintf(line, sizeof line, "cress: %s%s%s: %s\n", who, separator, context,
+                     cress_error_name(error));
+    if (n <= 0)
+        return;
+    struct iovec iov = { .iov_base = line,
+                         .iov_len = (size_t)n < sizeof line ? (size_t)n : sizeof line - 1 };
+    cress__sys_writev_quietly(2, &iov, 1, 0);
 }

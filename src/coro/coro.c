@@ -11,7 +11,7 @@
 
 enum {
     /* Where the user area begins: behind the coroutine, aligned to 16. */
-    USER_OFFSET = (sizeof(cress_coro) + 15) / 16 * 16,
+    USER_OFFSET = (sizeof(struct raw_coro) + 15) / 16 * 16,
     MAX_STACK = 1 << 30,
     DEFAULT_STACK = 46 * 1024,
     MAX_USER = 1 << 20,
@@ -42,6 +42,7 @@ int cress_coro_new(const cress_coro_options *options, cress_coro_fn fn, void *ar
     if (co == NULL)
         return -ENOMEM;
     coro_init(co, t, fn, arg);
+    list_push(&t->raw, &((struct raw_coro *)(void *)co)->link);
     memset((char *)co + USER_OFFSET, 0, o.user_size);
     cress__thread_ref(t);
     co->on_exit = o.on_exit;
@@ -75,6 +76,8 @@ void coro_release(cress_coro *co)
         if (co->in_block) {
             t->free_block(co);
         } else {
+            if (!atomic_load(&t->dead)) /* its list ended with it */
+                list_remove(&((struct raw_coro *)(void *)co)->link);
             cress__free(co);
             cress__thread_unref(t);
         }
@@ -112,9 +115,17 @@ int cress_coro_abandon(cress_coro *co)
     int error = check_owner(co);
     if (error < 0)
         return error;
+    coro_abandon(co);
+    return 0;
+}
+
+void coro_abandon(cress_coro *co)
+{
+    struct thread *t = co->thread;
+    if (co->flags != 0 && !atomic_load(&t->dead))
+        t->hub_forget(co);
     coro_drop_stack(co);
     co->state = CORO_ENDED;
-    return 0;
 }
 
 int cress_coro_free(cress_coro *co)
@@ -234,6 +245,8 @@ static always_inline cress_coro *coro_finish(struct thread *t, cress_coro *co, v
 {
     cress_coro *next = successor_of(t, co, value, &error);
     co->state = CORO_ENDED; /* so that what is passed on below does not come back to it */
+    if (unlikely(co->flags != 0 && co->owner == NULL))
+        t->hub_forget(co);
     if (unlikely(error != 0))
         next = pass_error_on(t, next, value, &error);
     bool take_over = !deep && next->state == CORO_NEW && next->top_size == co->top_size &&

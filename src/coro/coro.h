@@ -18,6 +18,7 @@
 #ifndef CRESS_CORO_CORO_H
 #define CRESS_CORO_CORO_H
 
+#include "base/list.h"
 #include "base/runq.h"
 #include "ctx/ctx.h"
 
@@ -60,7 +61,13 @@ struct cress_coro {
     uint32_t refs;
 
     uintptr_t hub_words[CORO_HUB_WORDS];
-    /* The user area follows. */
+};
+
+/* One that cress_coro_new() made. All of a thread are in a list, so that the end of a hub finds those
+ * that wait in it; greenlets are found in their pool. The user area follows. */
+struct raw_coro {
+    struct cress_coro co;
+    struct list link; /* in thread.raw */
 };
 
 _Static_assert(offsetof(struct cress_coro, ctx) - offsetof(struct cress_coro, node) ==
@@ -100,6 +107,9 @@ int coro_start(struct thread *t, cress_coro *co);
 
 /* End the running coroutine from deep inside its frames. */
 _Noreturn void coro_leave(struct thread *t, void *value, int error);
+
+/* End a raw coroutine that does not run, where it is. */
+void coro_abandon(cress_coro *co);
 
 /* Give its stack back without running it. */
 void coro_drop_stack(cress_coro *co);

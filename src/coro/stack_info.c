@@ -81,6 +81,8 @@ size_t cress_coro_stack_peak(const cress_coro *co)
 
 ssize_t cress_coro_trim(cress_coro *co)
 {
+    if (co == NULL)
+        return -EINVAL;
     if (co->thread != cress__thread)
         return -EXDEV;
     if ((co->state != CORO_SUSPENDED && co->state != CORO_PARKED) || co->stack == NULL)

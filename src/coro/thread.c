@@ -28,15 +28,17 @@ static void thread_end(void *record)
     struct thread *t = record;
     cress__thread =
         t; /* the destructors of other keys may have made one more meanwhile: not ours */
-    if (t->hub != NULL)
+    /* A thread that ends in the middle of a coroutine (pthread_exit(3)) has lost the frames of its
+     * own stack, where others may have left what they wait with, and still stands on the
+     * coroutine's: hub and stacks are better leaked than pulled away. */
+    bool whole = t->current == &t->native;
+    if (t->hub != NULL && whole)
         t->hub_done(t->hub);
     cress__thread = NULL;
     atomic_fetch_add(&t->refs, t->blocks.live); /* (2) */
     atomic_store(&t->dead, true);
     overflow_thread_done();
-    /* A thread that ends in the middle of a coroutine (pthread_exit(3)) still stands on its stack;
-     * better leaked than pulled away. */
-    if (t->current == &t->native)
+    if (whole)
         stack_pool_done(&t->stacks);
     cress__thread_unref(t);
 }
@@ -57,6 +59,7 @@ struct thread *cress__thread_make(void)
         return NULL;
     atomic_init(&t->refs, 1);
     stack_pool_init(&t->stacks);
+    list_init(&t->raw);
     coro_init(&t->native, t, NULL, NULL);
     ctx_adopt(&t->native.ctx);
     t->native.state = CORO_RUNNING;

@@ -38,6 +38,7 @@ struct thread {
     struct cress_hub *hub;
     struct stack_pool stacks;
     struct blocks blocks; /* of greenlets */
+    struct list raw;      /* raw coroutines that have not been freed */
     struct cress_coro native;
 
     void (*hub_done)(struct cress_hub *hub);             /* the thread ends */
@@ -45,6 +46,7 @@ struct thread {
     void (*hub_dispose)(cress_coro *co);                 /* a greenlet's: last touch of it */
     /* Writes a coroutine's name for the report of an overflow. Signal-safe. */
     size_t (*hub_describe)(const cress_coro *co, char *text, size_t size);
+    void (*hub_forget)(cress_coro *co); /* one that waited in the hub once will do so no more */
     void (*free_block)(cress_coro *co); /* nobody refers to a greenlet's any more */
 
     _Atomic size_t refs;

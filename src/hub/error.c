@@ -8,17 +8,12 @@
 static cress_error_fn default_fn;
 static void *default_arg;
 
-/* One write, so that lines of several threads do not mix. */
-static void to_stderr(cress_hub *hub, cress_greenlet *g, const char *context, int error, void *arg)
+static void to_stderr(const cress_greenlet *g, const char *context, int error)
 {
-    (void)hub, (void)arg;
-    char who[64] = "", line[256];
+    char who[64] = "";
     if (g != NULL)
         greenlet_label(g, who, sizeof who);
-    int n = snprintf(line, sizeof line, "cress: %s%s%s: %s\n", who, g != NULL ? ": " : "", context,
-                     cress_error_name(error));
-    if (n > 0)
-        sys_write(2, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
+    cress__sys_complain(who, g != NULL ? ": " : "", context, error);
 }
 
 void hub_report(struct cress_hub *h, struct cress_greenlet *g, const char *context, int error)
@@ -28,7 +23,7 @@ void hub_report(struct cress_hub *h, struct cress_greenlet *g, const char *conte
     else if (default_fn != NULL)
         default_fn(h, g, context, error, default_arg);
     else
-        to_stderr(h, g, context, error, NULL);
+        to_stderr(g, context, error);
 }
 
 void cress_set_error_hook(cress_error_fn fn, void *arg)

@@ -82,8 +82,11 @@ struct cress_greenlet *greenlet_new(struct cress_hub *h, cress_fn fn, void *arg)
 
 static noinline void free_extra(struct cress_greenlet *g)
 {
-    if (g->outcome == CRESS_RETURNED && g->extra->value_free != NULL)
+    if (g->outcome == CRESS_RETURNED && g->extra->value_free != NULL) {
+        cress__closed++; /* it may stand on the stack of anybody */
         g->extra->value_free(g->value);
+        cress__closed--;
+    }
     cress__free(g->extra);
     g->extra = NULL;
 }
@@ -127,7 +130,10 @@ void greenlet_done_main(struct cress_hub *h)
 
 cress_coro *greenlet_any_coro(const struct cress_greenlet *g)
 {
-    return g->flags & GREENLET_MAIN ? &cress__thread->native : greenlet_coro(g);
+    if (g->flags & GREENLET_MAIN)
+        return &container_of((struct cress_greenlet *)(uintptr_t)g, struct cress_hub, main)
+                    ->thread->native;
+    return greenlet_coro(g);
 }
 
 /* --- spawning -------------------------------------------------------------------------------- */
@@ -201,6 +207,8 @@ int cress_spawn_with(const cress_spawn_options *options, cress_fn fn, void *arg,
         return error;
     if (o.hub != NULL && o.hub != h)
         return -EXDEV;
+    if (o.shared || o.any_hub)
+        return -ENOTSUP; /* what crosses threads is not built yet */
     struct cress_greenlet *g = greenlet_new(h, fn, arg);
     if (g == NULL)
         return -ENOMEM;

@@ -111,7 +111,13 @@ static void nothing_left(struct cress_hub *h, cress_coro *self)
         return;
     }
     hub_report_deadlock(h);
-    if (!hub_wake(h, main, -EDEADLK) && self != NULL)
+    if (hub_wake(h, main, -EDEADLK))
+        return;
+    const struct list *raw = &h->thread->raw;
+    for (struct list *n = raw->next; n != raw; n = n->next)
+        if (hub_wake(h, &container_of(n, struct raw_coro, link)->co, -EDEADLK))
+            return;
+    if (self != NULL)
         hub_wake(h, self, -EDEADLK);
 }
 
@@ -231,11 +237,46 @@ static void drop_greenlet(void *block, void *arg)
     greenlet_release(g);
 }
 
+/* A coroutine that has waited in the hub ends: its timer may still be linked. */
+static void forget(cress_coro *co)
+{
+    struct cress_hub *h = co->thread->hub;
+    if (h != NULL && (co->flags & CORO_HAS_TIMER))
+        timer_remove(&h->loop.timers, park_timer(co));
+    co->flags &= (uint8_t)~CORO_HAS_TIMER;
+}
+
+static void drop_unstarted(void *block, void *arg)
+{
+    if (((struct greenlet_block *)block)->co.state == CORO_NEW)
+        drop_greenlet(block, arg);
+}
+
+/* Raw coroutines that wait in this hub would wait for ever. */
+static void drop_raw(struct cress_hub *h)
+{
+    struct list *raw = &h->thread->raw;
+    for (struct list *n = raw->next, *next; n != raw; n = next) {
+        next = n->next;
+        cress_coro *co = &container_of(n, struct raw_coro, link)->co;
+        forget(co);
+        if (co->state != CORO_PARKED || co == h->service)
+            continue;
+        if (runnode_queued(&co->node))
+            runq_remove(&co->node);
+        h->abandoned++;
+        hub_report(h, NULL, "a raw coroutine is abandoned, since its hub ends", -ECANCELED);
+        coro_abandon(co);
+        co->flags = 0;
+    }
+}
+
 static void end_hub(struct cress_hub *h)
 {
     struct thread *t = h->thread;
-    h->ending = true;
     blocks_each(&t->blocks, drop_greenlet, h);
+    drop_raw(h);
+    forget(&t->native);
     h->service->owner = NULL;
     h->service->state = CORO_SUSPENDED;
     cress_coro_free(h->service);
@@ -258,9 +299,11 @@ int cress_hub_destroy(cress_time grace)
     if (h->thread->current != &h->thread->native || cress__closed)
         return -EPERM;
     h->abandoned = 0;
+    blocks_each(&h->thread->blocks, drop_unstarted, h);
     if (h->alive > 0 && grace > 0)
         cress_run(grace);
     blocks_each(&h->thread->blocks, drop_greenlet, h);
+    drop_raw(h);
     int abandoned = (int)h->abandoned;
     end_hub(h);
     return abandoned;
@@ -355,6 +398,7 @@ noinline int cress__hub_make(struct cress_hub **out)
     t->hub_done = end_hub;
     t->hub_successor = successor;
     t->hub_dispose = dispose;
+    t->hub_forget = forget;
     t->free_block = greenlet_free_block;
     t->hub_describe = describe;
     overflow_report(true, true); /* best effort: a hub works without */

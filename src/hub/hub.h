@@ -6,7 +6,7 @@
  * need a place of their own: the service greenlet, which whoever finds a callback at the head of
  * the line switches to.
  *
- *     hub_switch    leave for the next in line                              (switch.h)
+ *     hub_switch    leave for the next in line                              (park.h)
  *     hub_pick      the next in line when that is not plain: a callback, nobody, time for a tick
  *     hub_idle      nobody is ready: wait for events
  *     hub_tick      from time to time: timers, other threads, descriptors
@@ -41,7 +41,6 @@ struct cress_hub {
     int32_t budget, quantum;
     int32_t io_run; /* I/O calls that succeeded since the last park */
     bool in_run;    /* main waits in cress_run() */
-    bool ending;
     struct thread *thread;
     cress_coro *service;
     size_t alive; /* greenlets that are neither daemons nor over */

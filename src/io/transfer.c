@@ -178,6 +178,8 @@ static struct iovec one(const void *data, size_t size)
 
 ssize_t cress_read(int fd, void *data, size_t size)
 {
+    if (size == 0)
+        return sys_read(fd, data, 0); /* does not wait, and takes no datagram, as recv would */
     struct iovec iov = one(data, size);
     return take(fd, readv_step, &(struct transfer){ .iov = &iov, .count = 1 }, size);
 }
@@ -202,8 +204,11 @@ ssize_t cress_readv(int fd, const struct iovec *iov, int count)
 {
     if (count < 0 || count > IOV_MAX)
         return -EINVAL;
+    if (iov == NULL && count > 0)
+        return -EFAULT;
     struct transfer t = { .iov = (struct iovec *)(uintptr_t)iov, .count = count };
-    return take(fd, readv_step, &t, total(iov, count));
+    size_t size = total(iov, count);
+    return size == 0 ? sys_readv(fd, iov, count) : take(fd, readv_step, &t, size);
 }
 
 ssize_t cress_writev(int fd, const struct iovec *iov, int count)

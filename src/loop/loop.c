@@ -50,7 +50,7 @@ static void report_to_stderr(cress_loop *loop, cress_watch *watch, const char *c
     if (loop->error_fn != NULL)
         loop->error_fn(loop, watch, context, error, loop->error_arg);
     else
-        fprintf(stderr, "cress: %s: %s\n", context, cress_error_name(error));
+        cress__sys_complain("", "", context, error);
 }
 
 int loop_init(cress_loop *loop, const struct poller_ops *poller, bool hub)
@@ -69,10 +69,21 @@ int loop_init(cress_loop *loop, const struct poller_ops *poller, bool hub)
     return poller->open(loop);
 }
 
+static void take_posted(cress_loop *loop);
+
+/* Callbacks that were posted and have not run are their owners' again. */
+static void drop_callbacks(cress_loop *loop)
+{
+    take_posted(loop);
+    while (!runq_empty(&loop->ready))
+        runq_remove(loop->ready.head.next);
+}
+
 void loop_done(cress_loop *loop)
 {
     watch_end_all(loop);
     fds_disown(loop);
+    drop_callbacks(loop);
     loop->poller->close(loop);
 }
 
@@ -173,6 +184,7 @@ cress_time loop_tick(cress_loop *loop)
 {
     cress_time now = loop_clock();
     timers_advance(&loop->timers, now);
+    loop->read_in = loop->polls;
     take_posted(loop);
     flush_pending(loop);
     return now;
@@ -270,6 +282,8 @@ static void run_ready(cress_loop *loop)
 
 int cress_loop_run(cress_loop *loop, cress_run_mode mode)
 {
+    if (loop == NULL || (int)mode < CRESS_RUN_DEFAULT || mode > CRESS_RUN_NOWAIT)
+        return -EINVAL;
     if (!loop_mine(loop))
         return -EXDEV;
     if (loop->hub || loop->running)
@@ -288,6 +302,8 @@ int cress_loop_run(cress_loop *loop, cress_run_mode mode)
 
 int cress_loop_break(cress_loop *loop)
 {
+    if (loop == NULL)
+        return -EINVAL;
     if (!loop_mine(loop))
         return -EXDEV;
     if (!loop->running)
@@ -296,8 +312,13 @@ int cress_loop_break(cress_loop *loop)
     return 0;
 }
 
+/* Where no timer runs the clock is not read every turn: then now. */
 cress_time cress_loop_now(cress_loop *loop)
 {
+    if (loop->read_in != loop->polls) {
+        timers_read(&loop->timers, loop_clock());
+        loop->read_in = loop->polls;
+    }
     return loop->timers.now;
 }
 
@@ -318,7 +339,7 @@ const char *cress_loop_poller(const cress_loop *loop)
 
 int cress_loop_fd(const cress_loop *loop)
 {
-    return loop->poller->fd(loop);
+    return loop == NULL ? -EINVAL : loop->poller->fd(loop);
 }
 
 cress_time cress_loop_timeout(cress_loop *loop)

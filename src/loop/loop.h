@@ -48,6 +48,7 @@ struct cress_loop {
     const struct poller_ops *poller;
     void *poller_data;
     uint64_t polls, poll_waits, events;
+    uint64_t read_in; /* the clock was read in this one of the polls */
 
     /* Errors that have nowhere else to go; the hub puts its own here. */
     void (*report)(cress_loop *loop, cress_watch *watch, const char *context, int error);

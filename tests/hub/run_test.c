@@ -392,6 +392,7 @@ static void destroy_gives_grace(void **state)
     cress_time soon = CRESS_MS(10), late = CRESS_SECONDS(10);
     CHECK_EQ(cress_go(sleep_for, &soon), 0);
     go_named("late", sleep_for, &late, false);
+    CHECK_EQ(cress_yield(), 0); /* or they would be discarded */
     CHECK_EQ(cress_hub_destroy(CRESS_MS(100)), 1);
     CHECK_STR(words.text, "slept");
     CHECK_EQ(told.count, 1);
