@@ -10,6 +10,7 @@ import contract
 import format as layout
 import headers
 import layers
+import snippets
 import stacks
 import symbols
 
@@ -265,6 +266,16 @@ class Format(Planted):
     def test_a_file_laid_out_well_passes(self):
         shutil.rmtree(self.tree / "include")
         self.finds(layout.problems(self.tree, self.tool))
+
+
+class Snippets(Planted):
+    def test_a_program_in_a_page_that_does_not_compile_is_found(self):
+        self.write("README.md", "```c\nint main(void)\n{\n    return x;\n}\n```\n")
+        self.finds(snippets.problems(self.tree, ["cc"]), "README.md, block 1, cc: ")
+
+    def test_a_fragment_without_main_is_left_alone(self):
+        self.write("README.md", "```c\nn = read(fd);\n```\n")
+        self.assertEqual(snippets.problems(self.tree, ["cc"]), ([], 0))
 
 
 if __name__ == "__main__":
