@@ -7,8 +7,6 @@ PYTHON ?= python3
 # of make demo, as --short
 OPTIONS ?=
 
-DEMO = echo_threads echo_select echo_edge echo_cress echo_client echo_allocations
-
 .PHONY: all help demo test install bench docs mutants coverage format clean
 
 # One after the other, whatever -j says: set-up comes before the build.
@@ -34,7 +32,7 @@ help:
 demo:
 	@tools/setup demo
 	cmake --preset release -DCMAKE_INSTALL_PREFIX=$(PREFIX)
-	cmake --build --preset release --target $(DEMO)
+	cmake --build --preset release --target demo
 	$(PYTHON) bench/demo --build build/release $(OPTIONS)
 
 test:
