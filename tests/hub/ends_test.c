@@ -1,4 +1,5 @@
 /* What the end of a hub leaves behind: nothing that points into it. */
+#include "hub/hub.h"
 #include "support/check.h"
 #include "support/test.h"
 
@@ -13,12 +14,28 @@ static void *park_raw(void *arg, void *value)
     (void)value;
     int *result = arg;
     *result = cress_park(CRESS_SECONDS(1000));
+    cress_coro_switch(cress_coro_native(), NULL, NULL); /* and rests here */
     return NULL;
 }
 
 static int wake_raw(void *co)
 {
+    loop_tick(&cress__thread->hub->loop);
     return cress_unpark(co);
+}
+
+/* Timers that the wheel of this thread's hub has linked, armed or not. */
+static size_t linked_timers(void)
+{
+    const struct timers *w = &cress__thread->hub->loop.timers;
+    size_t n = 0;
+    for (int level = 0; level < TIMER_LEVELS; level++)
+        for (int slot = 0; slot < TIMER_SLOTS; slot++) {
+            const struct list *head = &w->slots[level][slot];
+            for (const struct list *node = head->next; node != head && n < 1000; node = node->next)
+                n++;
+        }
+    return n;
 }
 
 /* A raw coroutine waits with a timeout, is woken before, and freed: its timer goes with it. */
@@ -37,8 +54,11 @@ static void a_raw_coroutine_that_waited_may_be_freed(void **state)
             assert_int_equal(cress_coro_switch(co[i], NULL, NULL), 0);
             assert_int_equal(result[i], 0);
         }
+        /* The clock is read while they wait, so that their timers stand in the wheel. */
+        assert_int_equal(linked_timers(), 8);
         for (int i = 7; i >= 0; i--)
             assert_int_equal(cress_coro_free(co[i]), 0);
+        assert_int_equal(linked_timers(), 0);
         assert_int_equal(cress_sleep(CRESS_US(100)), 0);
     }
     assert_int_equal(cress_hub_destroy(0), 0);
