@@ -2,8 +2,8 @@
  *
  * A ring of n coroutines, each of which switches to the next for ever; the first one counts. The
  * three kinds take turns, so that all of them meet the same machine, and each has the same kind of
- * stacks with the same colour. cress_coro_switch is the shared library's; src/ctx, which that hides,
- * comes from the static one.
+ * stacks with the same colour. cress_coro_switch is the shared library's; src/ctx, which that
+ * hides, comes from the static one.
  */
 #include "bench.h"
 #include "cress/bare.h"

@@ -12,10 +12,12 @@ static bench_laps green_laps;
 static cress_coro *home;
 
 /* One function for all, as greenlets that do the same work run the same code: a yield from another
- * place than the one before returns to where the processor does not expect it, see docs/decisions.md.
+ * place than the one before returns to where the processor does not expect it, see
+ * docs/decisions.md.
  *
- * The first one counts laps. It hands over to main at the end of each segment: while it is parked the
- * others only wait for their turn in a queue that nobody serves, because main does not block. */
+ * The first one counts laps. It hands over to main at the end of each segment: while it is parked
+ * the others only wait for their turn in a queue that nobody serves, because main does not
+ * block. */
 static void *greenlet(void *first)
 {
     while (!green_laps.done) {

@@ -39,10 +39,10 @@ CRESS_API int cress_hub_get(cress_hub **out);
 CRESS_API cress_hub *cress_hub_current(void);
 
 /** End this thread's hub; done by itself when a thread other than the first one ends. Greenlets
- * that never ran are discarded, all others given grace to end, and those that do not are abandoned and
- * named to the error hook; so are raw coroutines that wait in it. (Killing greenlets first comes with
- * cress_kill().) Timers and descriptors are forgotten, not closed; posted callbacks do not run.
- * The next call that needs one makes a new hub.
+ * that never ran are discarded, all others given grace to end, and those that do not are
+ * abandoned and named to the error hook; so are raw coroutines that wait in it. (Killing
+ * greenlets first comes with cress_kill().) Timers and descriptors are forgotten, not closed;
+ * posted callbacks do not run. The next call that needs one makes a new hub.
  *
  * Switches. Only from the main greenlet.
  *
@@ -64,8 +64,9 @@ CRESS_API cress_loop *cress_hub_loop(cress_hub *hub);
  * Switches. A cancellation point (of a scope around it). Main greenlet only.
  *
  * @return 0, nothing is left; > 0, that many greenlets are blocked for ever, waiting for what
- *         nobody can do any more; -ETIMEDOUT; -EAGAIN, timeout is 0 and something is left; -ECANCELED; -EINVAL, negative; -EPERM, not the main
- *         greenlet; -EMFILE and -ENOMEM as cress_hub_get()
+ *         nobody can do any more; -ETIMEDOUT; -EAGAIN, timeout is 0 and something is left;
+ *         -ECANCELED; -EINVAL, negative; -EPERM, not the main greenlet; -EMFILE and -ENOMEM as
+ *         cress_hub_get()
  */
 CRESS_API int cress_run(cress_time timeout);
 
@@ -91,9 +92,9 @@ CRESS_API int cress_post(cress_hub *hub, cress_callback *node, cress_callback_fn
 CRESS_API int cress_unpost(cress_callback *node);
 
 /** As cress_post(), from any thread, with a node that no other thread touches until it ran. Wakes
- * the hub if it sleeps. That one may come does not keep a hub from finding that nothing can wake its
- * main any more (-EDEADLK). Callbacks of one thread run in the order in which they were posted, and
- * cannot be taken back. The hub must not be destroyed meanwhile.
+ * the hub if it sleeps. That one may come does not keep a hub from finding that nothing can wake
+ * its main any more (-EDEADLK). Callbacks of one thread run in the order in which they were
+ * posted, and cannot be taken back. The hub must not be destroyed meanwhile.
  *
  * Never switches, needs no lock and no memory. Any thread.
  *

@@ -24,12 +24,12 @@
  * means now, at the price of one more system call, and their O_NONBLOCK is left as it is.
  *
  * What cannot be seen: a file that is closed or replaced behind cress's back while a greenlet waits
- * for it goes on being waited for, as with any thread that reads, until somebody else waits under the
- * same number. And one of the first kind that is closed by close(2) after all leaves its number to the
- * next file as if that were non-blocking and registered.
+ * for it goes on being waited for, as with any thread that reads, until somebody else waits under
+ * the same number. And one of the first kind that is closed by close(2) after all leaves its
+ * number to the next file as if that were non-blocking and registered.
  *
- * A descriptor belongs to the hub that first waits for it, also when it is closed behind cress's back
- * and its number comes again, until cress_close() or cress_fd_release().
+ * A descriptor belongs to the hub that first waits for it, also when it is closed behind cress's
+ * back and its number comes again, until cress_close() or cress_fd_release().
  */
 #ifndef CRESS_IO_H
 #define CRESS_IO_H
@@ -165,8 +165,8 @@ CRESS_API int cress_fd_adopt(int fd, unsigned flags);
 CRESS_API int cress_fd_release(int fd);
 
 /** Set how long each single wait in reads (CRESS_IN) or writes (CRESS_OUT) of fd may last, as
- * SO_RCVTIMEO and SO_SNDTIMEO do; CRESS_FOREVER at first, 0: never wait. Kept until cress_close() or
- * cress_fd_release().
+ * SO_RCVTIMEO and SO_SNDTIMEO do; CRESS_FOREVER at first, 0: never wait. Kept until cress_close()
+ * or cress_fd_release().
  *
  * Never switches. The fd's thread. @return 0; -EINVAL; -EBADF; -EXDEV; -ENOMEM
  */

@@ -290,8 +290,8 @@ typedef struct cress_watch_stat {
 } cress_watch_stat;
 
 /** Call fn when what stat(2) tells of path has changed, when it appears, and when it goes. path is
- * copied. Noticed at once where inotify(7) sees it, and looked for every interval otherwise (0: 5 s;
- * at least 100 ms).
+ * copied. Noticed at once where inotify(7) sees it, and looked for every interval otherwise (0: 5
+ * s; at least 100 ms).
  *
  * Never switches. The loop's thread. @return 0; -EINVAL; -ENOMEM; -EXDEV
  */

@@ -93,8 +93,8 @@ typedef struct cress_listen_options {
  * Never switches. Any thread.
  *
  * @return a descriptor of the caller's, to be closed by cress_close(); -EINVAL, malformed;
- *         -EADDRINUSE; -EACCES; -ENOENT, a name that cannot be looked up; and as socket(2), bind(2),
- *         listen(2)
+ *         -EADDRINUSE; -EACCES; -ENOENT, a name that cannot be looked up; and as socket(2),
+ *         bind(2), listen(2)
  */
 CRESS_API int cress_listen(const char *address, const cress_listen_options *options);
 

@@ -71,7 +71,8 @@ CRESS_API void cress_case_fire(cress_case *c);
  * Switches unless enough have happened. A cancellation point. The hub's thread. The cases stay the
  * caller's and are not used afterwards.
  *
- * @param ready  NULL, or room for as many indices as the result can be: which, in the order in which
+ * @param ready  NULL, or room for as many indices as the result can be: which, in the order in
+ *         which
  *               they happened
  * @return how many have happened, 0 included when the timeout elapsed; -ECANCELED; -EDEADLK;
  *         -EINVAL; -EPERM; -EXDEV; or what a kind's link says, -EBADF and the like

@@ -1,8 +1,8 @@
 /* list - an intrusive doubly linked ring with a head.
  *
- * A node that is in no list points to itself, so taking it out twice is harmless and "is it linked?"
- * needs no second field. A node of zeroes counts as unlinked too, because public objects may be
- * all-zero.
+ * A node that is in no list points to itself, so taking it out twice is harmless and "is it
+ * linked?" needs no second field. A node of zeroes counts as unlinked too, because public objects
+ * may be all-zero.
  */
 #ifndef CRESS_BASE_LIST_H
 #define CRESS_BASE_LIST_H

@@ -11,8 +11,8 @@
  *     before anything else here.
  * (3) The function that a context was made with never returns.
  *
- * The sanitizers and the unwinder see every step: see ctx.c and the .S files. Not here: where stacks
- * come from (stack.h), who may switch to whom (src/coro).
+ * The sanitizers and the unwinder see every step: see ctx.c and the .S files. Not here: where
+ * stacks come from (stack.h), who may switch to whom (src/coro).
  */
 #ifndef CRESS_CTX_CTX_H
 #define CRESS_CTX_CTX_H

@@ -14,8 +14,8 @@
 #include <stddef.h>
 
 /* Tells whether address lies in the guard of the coroutine that runs, and if so fills one line with
- * what to report, ending in a newline. Called in the signal handler: async-signal-safe. The same for
- * all threads.
+ * what to report, ending in a newline. Called in the signal handler: async-signal-safe. The same
+ * for all threads.
  */
 typedef bool (*overflow_locate)(const void *address, char *line, size_t size);
 void overflow_set_locate(overflow_locate locate);

@@ -111,8 +111,8 @@ size_t cress__stack_map_limit;
 #endif
 
 /* Light guards are proved by use: emulators and sandboxes answer 0 to advice they do not know. A
- * system call that reads from a guarded page must say -EFAULT, and one that reads the page beside it
- * must not.
+ * system call that reads from a guarded page must say -EFAULT, and one that reads the page beside
+ * it must not.
  *
  * 1 yes, 2 no, 0 not known: something else was in the way.
  */

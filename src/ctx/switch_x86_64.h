@@ -6,10 +6,10 @@
  *
  * Inline, because of how a processor predicts returns: it keeps a stack of the return addresses of
  * the calls it saw. A switch that is called leaves its own return address there, so that the next
- * `ret` of whoever goes on, in cress_yield() say, is predicted to lead somewhere else: 7 ns, as much
- * as all the rest. Without a call of its own, the number of calls and returns is the same on both
- * sides, and greenlets that block in the same function return to predicted places. For the same
- * reason the way to the other side is an indirect jump.
+ * `ret` of whoever goes on, in cress_yield() say, is predicted to lead somewhere else: 7 ns, as
+ * much as all the rest. Without a call of its own, the number of calls and returns is the same on
+ * both sides, and greenlets that block in the same function return to predicted places. For the
+ * same reason the way to the other side is an indirect jump.
  *
  * The compiler is told that every register is lost, and saves those it has something in where it
  * would save them anyhow, at the beginning of the function; so a context rests in three words. Only
@@ -20,11 +20,11 @@
  * the control bits are compared (mask 0xffc0), each by a load as narrow as its store, since a wide
  * load over two younger narrow stores would have to wait until both are in the cache.
  *
- * Unwinders find their way at each instruction, provided that the function around has a frame pointer
- * (the library is compiled so): up to the change of rbp the frame is still its own, whatever the
- * stack pointer does; behind, the notes say that the caller goes on at rdx, as for a function that is
- * about to return. What stands before label 1 belongs to the resting frame, since unwinders look at
- * the byte before a return address.
+ * Unwinders find their way at each instruction, provided that the function around has a frame
+ * pointer (the library is compiled so): up to the change of rbp the frame is still its own,
+ * whatever the stack pointer does; behind, the notes say that the caller goes on at rdx, as for a
+ * function that is about to return. What stands before label 1 belongs to the resting frame,
+ * since unwinders look at the byte before a return address.
  *
  * With indirect branch tracking (-fcf-protection) the jump is marked, because label 1 is no landing
  * pad. Shadow stacks are not supported: see x86_64.S.
@@ -58,9 +58,9 @@
 #endif
 
 /* A leaf function may keep things in the 128 bytes below the stack pointer, and the compiler does not
- * see that something is pushed here. So either it is told to do without (-mno-red-zone, as the library
- * is built), or they are passed over, which puts what a context rests in further away from what its
- * function saved: 1.2 ns at 1000 contexts and 2.3 at 10 000.
+ * see that something is pushed here. So either it is told to do without (-mno-red-zone, as the
+ * library is built), or they are passed over, which puts what a context rests in further away
+ * from what its function saved: 1.2 ns at 1000 contexts and 2.3 at 10 000.
  */
 #ifdef CRESS_NO_RED_ZONE
 #define CTX_PASS_RED_ZONE

@@ -1,11 +1,11 @@
 /* What a context on x86-64 begins with. The switch itself is inline: switch_x86_64.h.
  *
- * The unwind information ends at cress__ctx_start, whose return address is undefined: a walk along a
- * stack of ours stops there.
+ * The unwind information ends at cress__ctx_start, whose return address is undefined: a walk
+ * along a stack of ours stops there.
  *
- * With indirect branch tracking (-fcf-protection) what is jumped to is marked. Shadow stacks are not
- * supported, and the property note says so: one that lacks the bit makes the linker clear it for the
- * whole library.
+ * With indirect branch tracking (-fcf-protection) what is jumped to is marked. Shadow stacks are
+ * not supported, and the property note says so: one that lacks the bit makes the linker clear it
+ * for the whole library.
  */
 #if defined(__x86_64__) && !defined(CRESS_CTX_UCONTEXT)
 

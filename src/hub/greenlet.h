@@ -3,8 +3,8 @@
  *     NEW -> READY     [spawn]               READY   -> RUNNING [its turn in the line]
  *     RUNNING -> ENDED [greenlet_end]        RUNNING -> PARKED and back: see hub/park.h
  *
- * A greenlet is one block of four cache lines: the coroutine (two, and one for its timer), and this.
- * The main greenlet lies in the hub instead, on top of the thread's native coroutine.
+ * A greenlet is one block of four cache lines: the coroutine (two, and one for its timer), and
+ * this. The main greenlet lies in the hub instead, on top of the thread's native coroutine.
  *
  * (1) `refs` counts the users' references, plus one of the hub until it has ended.
  * (2) `value` is the argument until it has started, what it returned when it has ended.

@@ -17,9 +17,9 @@
  *     touches the wheel.
  *
  * And one about waking: a timer for a millisecond or more has slack, one part in 256 to 512 of its
- * timeout and at most a millisecond, by which a loop that waits may wake later than the deadline, so
- * that it wakes once for many timers. poll(2) and epoll_wait(2) allow themselves the same. Shorter
- * ones have none. A loop that is awake fires them without regard to it.
+ * timeout and at most a millisecond, by which a loop that waits may wake later than the deadline,
+ * so that it wakes once for many timers. poll(2) and epoll_wait(2) allow themselves the same.
+ * Shorter ones have none. A loop that is awake fires them without regard to it.
  *
  * (3) A timer is armed exactly when its deadline is not NEVER. It is in `fresh` only if armed.
  * (4) A linked timer's key is no later than its deadline: it is looked at in time.
@@ -136,8 +136,8 @@ void timers_read(struct timers *w, cress_time now);
 void timers_advance(struct timers *w, cress_time now);
 
 /* When to call timers_advance() again: so that no timer is later than its slack. TIMER_NEVER when none
- * is armed, and now and then too early, when a crowded slot has to be sorted out first. All timers must
- * have had their reading. */
+ * is armed, and now and then too early, when a crowded slot has to be sorted out first. All
+ * timers must have had their reading. */
 cress_time timers_next(struct timers *w);
 
 /* Walk the whole structure and check (3) and (4); for tests. */

@@ -1,7 +1,8 @@
 /* Nobody starves: timers and descriptors beside greenlets that never block, and how exact time is.
  *
  * These measure time on purpose. A machine that is busy with something else makes single figures
- * worthless, so each is tried a few times and the best one counts; a hub that is unfair is so always.
+ * worthless, so each is tried a few times and the best one counts; a hub that is unfair is so
+ * always.
  */
 #include "support/test.h"
 #include "hub/apart.h"

@@ -1,8 +1,8 @@
 /* What I/O costs, and that the short cuts that make it cheap never lead to a wait for nothing.
  *
- * After a short read from a TCP socket of its own cress knows it to be empty, and skips the try that
- * would say so. That must not be believed where it is wrong: what came together with data gives no
- * later edge.
+ * After a short read from a TCP socket of its own cress knows it to be empty, and skips the try
+ * that would say so. That must not be believed where it is wrong: what came together with data
+ * gives no later edge.
  */
 #include "support/test.h"
 #include "hub/apart.h"
