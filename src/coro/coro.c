@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/closed.h"
+#include "base/options.h"
 #include "coro/jump.h"
 #include "coro/thread.h"
 
@@ -22,11 +23,8 @@ enum {
 int cress_coro_new(const cress_coro_options *options, cress_coro_fn fn, void *arg, cress_coro **out)
 {
     cress_coro_options o = CRESS_CORO_OPTIONS_INIT;
-    if (options != NULL) {
-        if (options->size == 0)
-            return -EINVAL;
-        memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
-    }
+    if (options_take(&o, sizeof o, options) < 0)
+        return -EINVAL;
     size_t stack_size = o.stack_size > 0 ? o.stack_size : DEFAULT_STACK;
     if (fn == NULL || out == NULL || stack_size > MAX_STACK || o.user_size > MAX_USER ||
         o.top_size > stack_size / 2)

@@ -1,11 +1,11 @@
 #include "hub/greenlet.h"
 
 #include "base/alloc.h"
+#include "base/options.h"
 #include "hub/hub.h"
 #include "hub/park.h"
 
 #include <errno.h>
-#include <string.h>
 
 /* --- life ------------------------------------------------------------------------------------ */
 
@@ -194,11 +194,8 @@ int cress_spawn_with(const cress_spawn_options *options, cress_fn fn, void *arg,
                      cress_greenlet **out)
 {
     cress_spawn_options o = CRESS_SPAWN_OPTIONS_INIT;
-    if (options != NULL) {
-        if (options->size == 0)
-            return -EINVAL;
-        memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
-    }
+    if (options_take(&o, sizeof o, options) < 0)
+        return -EINVAL;
     if (fn == NULL || o.delay < 0 || o.stack_size > STACK_MAX_USABLE)
         return -EINVAL;
     struct cress_hub *h;

@@ -7,7 +7,6 @@ struct watch_timer {
     struct watch watch;
     struct timer timer;
     cress_time after, repeat;
-    cress_time due; /* when it last fired */
 };
 _Static_assert(sizeof(struct watch_timer) <= sizeof(cress_watch_timer),
                "cress_watch_timer is too small");

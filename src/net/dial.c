@@ -1,4 +1,5 @@
 /* dial - a connected socket from an address in text form. */
+#include "base/options.h"
 #include "base/sys.h"
 #include "loop/fds.h"
 #include "net/address.h"
@@ -9,7 +10,6 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <string.h>
 
 static int set(int fd, int level, int option)
 {
@@ -58,11 +58,8 @@ static int dial_one(const cress_address *to, cress_time timeout, const cress_dia
 int cress_dial(const char *address, cress_time timeout, const cress_dial_options *options)
 {
     cress_dial_options o = CRESS_DIAL_OPTIONS_INIT;
-    if (options != NULL) {
-        if (options->size == 0)
-            return -EINVAL;
-        memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
-    }
+    if (options_take(&o, sizeof o, options) < 0)
+        return -EINVAL;
     struct address_parts parts;
     cress_address to[2];
     int error = timeout < 0 ? -EINVAL : address_split(address, &parts);

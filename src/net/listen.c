@@ -1,4 +1,5 @@
 /* listen - a listening socket from an address in text form. */
+#include "base/options.h"
 #include "base/sys.h"
 #include "loop/fds.h"
 #include "net/address.h"
@@ -8,7 +9,6 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <string.h>
 #include <sys/un.h>
 
 static int set(int fd, int level, int option, int value)
@@ -88,11 +88,8 @@ static int listen_on(const cress_address *at, const cress_listen_options *o)
 int cress_listen(const char *address, const cress_listen_options *options)
 {
     cress_listen_options o = CRESS_LISTEN_OPTIONS_INIT;
-    if (options != NULL) {
-        if (options->size == 0)
-            return -EINVAL;
-        memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
-    }
+    if (options_take(&o, sizeof o, options) < 0)
+        return -EINVAL;
     struct address_parts parts;
     cress_address at[2];
     int error = o.backlog < 0 ? -EINVAL : address_split(address, &parts);
