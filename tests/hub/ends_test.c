@@ -188,6 +188,7 @@ static void freeing_a_value_must_not_block(void **state)
 static void *warm_up(void *arg, void *value)
 {
     (void)value;
+    cress_coro_switch(cress_coro_native(), NULL, NULL); /* keeps its stack */
     return arg;
 }
 
@@ -202,9 +203,12 @@ int main(void)
         cmocka_unit_test(freeing_a_value_must_not_block),
     };
     /* This thread's record and first stacks stay: they are no leak of a test's. */
-    cress_coro *co;
-    if (cress_coro_new(NULL, warm_up, NULL, &co) < 0 || cress_coro_switch(co, NULL, NULL) < 0)
-        return 1;
-    cress_coro_free(co);
+    cress_coro *co[24];
+    for (int i = 0; i < 24; i++)
+        if (cress_coro_new(NULL, warm_up, NULL, &co[i]) < 0 ||
+            cress_coro_switch(co[i], NULL, NULL) < 0)
+            return 1;
+    for (int i = 0; i < 24; i++)
+        cress_coro_free(co[i]);
     return RUN_TESTS(tests);
 }
