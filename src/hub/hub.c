@@ -413,6 +413,7 @@ noinline int cress__hub_make(struct cress_hub **out)
     h->thread = t;
     h->quantum = h->budget = QUANTUM_MAX;
     list_init(&h->idlers);
+    h->random = 0x9e3779b97f4a7c15;
     h->scopes.size = sizeof(struct scope_block);
     h->next_id = atomic_fetch_add(&hubs_made, 1) << HUB_ID_SHIFT;
     h->last_tick = h->last_look = h->last_age = h->loop.timers.now;

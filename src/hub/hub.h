@@ -55,6 +55,7 @@ struct cress_hub {
 
     struct blocks scopes; /* timeouts and shields, see scope.h */
     uint64_t next_serial; /* of them */
+    uint64_t random;      /* for cress_choose() */
 
     struct list idlers; /* who waits until nothing else is ready */
     size_t abandoned;   /* by its end so far */

@@ -99,7 +99,7 @@ static int deliver(struct cress_hub *h, cress_coro *self, enum verdict verdict, 
     uint32_t told;
     if (verdict == KILL) {
         g->flags |= GREENLET_TOLD;
-        told = g->told += g->told < UINT16_MAX;
+        told = g->told < UINT16_MAX ? ++g->told : UINT16_MAX;
     } else {
         s->over = true;
         told = ++s->told;
