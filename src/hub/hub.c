@@ -144,7 +144,7 @@ static noinline void hub_idle(struct cress_hub *h, cress_coro *self)
         look(h, timeout);
     } else {
         look(h, AGE_NS);
-        age_stacks(h, loop_clock());
+        age_stacks(h, base_clock());
     }
 }
 
