@@ -191,8 +191,8 @@ CRESS_API int cress_error(const cress_greenlet *g);
 
 /** A number that no other greenlet of the process ever has. Any thread. */
 CRESS_API uint64_t cress_id(const cress_greenlet *g);
-/** A small number that no other greenlet of its hub has; given when first asked for, reused when the
- * greenlet is freed, lowest first. UINT32_MAX: no memory, or its hub has ended. */
+/** A small number that no other greenlet of its hub has; given when first asked for, reused when
+ * the greenlet is freed, lowest first. UINT32_MAX: no memory, or its hub has ended. */
 CRESS_API uint32_t cress_slot(cress_greenlet *g);
 /** Its name; "" when it has none, "main" for the main greenlet. Valid until it is set again. */
 CRESS_API const char *cress_name(const cress_greenlet *g);

@@ -63,8 +63,8 @@ struct cress_coro {
     uintptr_t hub_words[CORO_HUB_WORDS];
 };
 
-/* One that cress_coro_new() made. All of a thread are in a list, so that the end of a hub finds those
- * that wait in it; greenlets are found in their pool. The user area follows. */
+/* One that cress_coro_new() made. All of a thread are in a list, so that the end of a hub finds
+ * those that wait in it; greenlets are found in their pool. The user area follows. */
 struct raw_coro {
     struct cress_coro co;
     struct list link; /* in thread.raw */

@@ -95,7 +95,7 @@ static noinline void hub_tick(struct cress_hub *h)
         look(h, 0);
         age_stacks(h, now);
     }
-    /* Daemons may keep the line from ever being empty, where a watcher was the last that counted. */
+    /* Daemons may keep the line from ever being empty, and a watcher was the last that counted. */
     if (unlikely(h->in_run && !hub_counts(h)))
         hub_wake(h, &h->thread->native, RUN_AGAIN);
 }

@@ -37,7 +37,7 @@ void slot_release(struct cress_greenlet *g)
     struct cress_hub *h = greenlet_coro(g)->thread->hub;
     uint32_t slot = g->slot - 1;
     g->slot = 0;
-    /* Its hub may have ended, and this be the next one of the thread, where the slot is another's. */
+    /* Its hub may have ended, and this be the thread's next one, where the slot is another's. */
     if (h != NULL && g->id > h->main.id && slot / 64 < h->n_slots)
         h->slots[slot / 64] &= ~((uint64_t)1 << slot % 64);
 }

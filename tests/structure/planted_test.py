@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The checkers themselves: each must find the defect planted for it, and nothing in a clean tree."""
+"""The checkers themselves: each finds the defect planted for it, and nothing in a clean tree."""
 import pathlib
 import shutil
 import subprocess
@@ -13,6 +13,7 @@ import layers
 import snippets
 import stacks
 import symbols
+import width
 
 CLEAN = {
     "include/cress/base.h":
@@ -246,8 +247,8 @@ class Stacks(Planted):
 
     def test_a_program_with_an_executable_stack_is_found(self):
         self.write("asm/main.c", "int main(void)\n{\n    return 0;\n}\n")
-        subprocess.run(["cc", "-z", "execstack", "-o", self.tree / "main", self.tree / "asm/main.c"],
-                       check=True)
+        subprocess.run(["cc", "-z", "execstack", "-o", self.tree / "main",
+                        self.tree / "asm/main.c"], check=True)
         self.finds(stacks.problems(self.tree), "main: asks for an executable stack")
 
 
@@ -266,6 +267,43 @@ class Format(Planted):
     def test_a_file_laid_out_well_passes(self):
         shutil.rmtree(self.tree / "include")
         self.finds(layout.problems(self.tree, self.tool))
+
+
+class Width(Planted):
+    def wide(self, name, text):
+        """A line of 100 columns passes, one more is found."""
+        self.write(name, text + "x" * (100 - len(text)) + "\n")
+        self.finds(width.problems(self.tree))
+        self.write(name, text + "x" * (101 - len(text)) + "\n")
+        self.finds(width.problems(self.tree), name + ":1: 101 columns")
+
+    def test_a_wide_comment_is_found(self):
+        self.wide("src/hub/park.h", "/* ")
+
+    def test_a_wide_line_of_python_is_found(self):
+        self.wide("tests/structure/x.py", "# ")
+
+    def test_a_wide_line_of_cmake_is_found(self):
+        self.wide("CMakeLists.txt", "# ")
+
+    def test_a_wide_line_of_a_script_is_found(self):
+        self.wide("tools/setup", "#!/bin/sh ")
+
+    def test_a_wide_line_of_prose_is_found(self):
+        self.wide("docs/tour.md", "Once ")
+
+    def test_a_wide_table_is_none(self):
+        self.write("docs/tour.md", "| " + "x" * 200 + " |\n")
+        self.finds(width.problems(self.tree))
+
+    def test_columns_are_counted_not_bytes(self):
+        self.write("docs/tour.md", "\u00e4" * 100 + "\n")
+        self.finds(width.problems(self.tree))
+
+    def test_what_was_built_is_left_alone(self):
+        self.write("out/CMakeCache.txt", "")
+        self.write("out/generated.c", "/" * 101 + "\n")
+        self.finds(width.problems(self.tree))
 
 
 class Snippets(Planted):
