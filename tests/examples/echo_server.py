@@ -29,7 +29,7 @@ def check(command, address=None):
         assert server.poll() is None, "the server has ended"
     finally:
         server.kill()
-        server.wait()
+        server.communicate()
 
 
 def connect(address, tries=100):
