@@ -50,7 +50,8 @@ extern "C" {
 /** A duration or a point of the monotonic clock, in nanoseconds. */
 typedef int64_t cress_time;
 
-/** As a timeout: wait for ever. As a deadline: never. */
+/** As a timeout: wait for ever. As a deadline: never. (A wait with a limit needs a timer; the first
+ * one of a coroutine may therefore give -ENOMEM.) */
 #define CRESS_FOREVER INT64_MAX
 /** n microseconds. */
 #define CRESS_US(n) ((cress_time)(n)*1000)

@@ -143,15 +143,16 @@ CRESS_API cress_coro *cress_coro_current(void);
  */
 CRESS_API cress_coro *cress_coro_native(void);
 
-/** The parent, NULL for a thread's own stack. Never switches. The coroutine's thread. */
+/** The parent; NULL for a thread's own stack and for greenlets. Never switches. The coroutine's
+ * thread. */
 CRESS_API cress_coro *cress_coro_parent(const cress_coro *co);
 
 /** Set the parent.
  *
  * Never switches. The coroutine's thread.
  *
- * @return 0; -EINVAL, it would be its own ancestor, or one of both is NULL or co a thread's own
- *         stack; -EXDEV, parent is another thread's
+ * @return 0; -EINVAL, it would be its own ancestor, one of both is NULL, or co a greenlet or a
+ *         thread's own stack; -EXDEV, parent is another thread's
  */
 CRESS_API int cress_coro_set_parent(cress_coro *co, cress_coro *parent);
 

@@ -36,31 +36,40 @@ int cress_coro_new(const cress_coro_options *options, cress_coro_fn fn, void *ar
     if (parent->thread != t)
         return -EXDEV;
 
-    cress_coro *co = cress__aligned_alloc(CACHE_LINE, USER_OFFSET + o.user_size);
-    if (co == NULL)
+    struct raw_coro *raw = cress__aligned_alloc(CACHE_LINE, USER_OFFSET + o.user_size);
+    if (raw == NULL)
         return -ENOMEM;
-    coro_init(co, t, fn, arg);
-    list_push(&t->raw, &((struct raw_coro *)(void *)co)->link);
-    memset((char *)co + USER_OFFSET, 0, o.user_size);
+    coro_init(&raw->co, t, CORO_RAW);
+    raw->co.stack_class = (uint8_t)stack_class(o.stack_size);
+    raw->co.top_size = (uint32_t)((o.top_size + 15) & ~(size_t)15);
+    raw->parent = parent;
+    raw->fn = fn;
+    raw->arg = arg;
+    raw->on_exit = o.on_exit;
+    raw->user_size = (uint32_t)o.user_size;
+    raw->freed = false;
+    memset((char *)raw + USER_OFFSET, 0, o.user_size);
+    list_push(&t->raw, &raw->link);
     cress__thread_ref(t);
-    co->on_exit = o.on_exit;
-    co->stack_size = o.stack_size;
-    co->top_size = (uint32_t)((o.top_size + 15) & ~(size_t)15);
-    co->user_size = (uint32_t)o.user_size;
-    co->parent = parent;
     parent->refs++;
-    *out = co;
+    *out = &raw->co;
     return 0;
 }
 
 /* --- death ----------------------------------------------------------------------------------- */
 
+static cress_coro *parent_of(const cress_coro *co)
+{
+    const struct raw_coro *raw = coro_raw(co);
+    return raw != NULL ? raw->parent : NULL;
+}
+
 /* The parent to go on with instead of co: ended ones are passed over. */
 static cress_coro *living_parent(const cress_coro *co)
 {
-    cress_coro *p = co->parent;
+    cress_coro *p = parent_of(co);
     while (p != NULL && p->state == CORO_ENDED)
-        p = p->parent;
+        p = parent_of(p);
     return p != NULL ? p : &co->thread->native;
 }
 
@@ -70,13 +79,14 @@ void coro_release(cress_coro *co)
     while (co != NULL && --co->refs == 0) {
         struct thread *t = co->thread;
         /* (3): and with the last coroutine of a thread that has ended its native one goes too. */
-        cress_coro *parent = co->parent != &t->native ? co->parent : NULL;
-        if (co->in_block) {
+        cress_coro *parent = parent_of(co) != &t->native ? parent_of(co) : NULL;
+        struct raw_coro *raw = coro_raw(co);
+        if (raw == NULL) {
             t->free_block(co);
         } else {
             if (!atomic_load(&t->dead)) /* its list ended with it */
-                list_remove(&((struct raw_coro *)(void *)co)->link);
-            cress__free(co);
+                list_remove(&raw->link);
+            cress__free(raw);
             cress__thread_unref(t);
         }
         co = parent;
@@ -100,7 +110,7 @@ static int check_owner(const cress_coro *co)
     bool dead = atomic_load(&co->thread->dead);
     if (co->thread != cress__thread && !dead)
         return -EXDEV;
-    if (co->owner != NULL || co == &co->thread->native || (co == co->thread->current && !dead))
+    if (co->kind != CORO_RAW || (co == co->thread->current && !dead))
         return -EBUSY;
     /* What waited in the hub of a thread that has ended waits for nothing. */
     return (co->state == CORO_RUNNING || co->state == CORO_PARKED) && !dead ? -EBUSY : 0;
@@ -120,7 +130,7 @@ int cress_coro_abandon(cress_coro *co)
 void coro_abandon(cress_coro *co)
 {
     struct thread *t = co->thread;
-    if (co->flags != 0 && !atomic_load(&t->dead))
+    if (co->extra != NULL && !atomic_load(&t->dead))
         t->hub_forget(co);
     coro_drop_stack(co);
     co->state = CORO_ENDED;
@@ -133,7 +143,7 @@ int cress_coro_free(cress_coro *co)
     int error = cress_coro_abandon(co);
     if (error < 0)
         return error;
-    co->freed = 1;
+    coro_raw(co)->freed = true;
     coro_release(co);
     return 0;
 }
@@ -141,7 +151,7 @@ int cress_coro_free(cress_coro *co)
 /* Whether it can be switched to by hand. A greenlet that has not started is the hub's to start. */
 static bool switchable(const cress_coro *co)
 {
-    return co->state == CORO_SUSPENDED || (co->state == CORO_NEW && co->owner == NULL);
+    return co->state == CORO_SUSPENDED || (co->state == CORO_NEW && co->kind == CORO_RAW);
 }
 
 /* --- the end of one that runs ---------------------------------------------------------------- */
@@ -149,12 +159,13 @@ static bool switchable(const cress_coro *co)
 /* Who goes on after co, and with what. */
 static cress_coro *successor_of(struct thread *t, cress_coro *co, void **value, int *error)
 {
+    if (co->kind == CORO_GREENLET)
+        return t->hub_end(co, value, error); /* the hub's choice needs no second look */
     cress_coro *next = NULL;
-    if (co->on_exit != NULL) {
-        if (co->owner != NULL)
-            return co->on_exit(co, value, error); /* the hub's choice needs no second look */
+    cress_coro_exit_fn on_exit = coro_raw(co)->on_exit;
+    if (on_exit != NULL) {
         cress__closed++;
-        next = co->on_exit(co, value, error);
+        next = on_exit(co, value, error);
         cress__closed--;
     }
     if (next == NULL)
@@ -176,7 +187,7 @@ static cress_coro *pass_error_on(struct thread *t, cress_coro *next, void **valu
         cress_coro *ended = next;
         ended->state = CORO_ENDED;
         next = successor_of(t, ended, value, error);
-        if (ended->owner != NULL)
+        if (ended->kind == CORO_GREENLET)
             t->hub_dispose(ended);
     }
     return next;
@@ -227,7 +238,7 @@ static always_inline _Noreturn void jump_last(struct thread *t, cress_coro *co, 
     struct stack *stack = co->stack;
     co->stack = NULL;
     stack_put(&t->stacks, stack);
-    if (co->owner != NULL)
+    if (co->kind == CORO_GREENLET)
         t->hub_dispose(co);
     ctx_switch_last(&left, &next->ctx, value);
 }
@@ -243,12 +254,12 @@ static always_inline cress_coro *coro_finish(struct thread *t, cress_coro *co, v
 {
     cress_coro *next = successor_of(t, co, value, &error);
     co->state = CORO_ENDED; /* so that what is passed on below does not come back to it */
-    if (unlikely(co->flags != 0 && co->owner == NULL))
+    if (unlikely(co->extra != NULL && co->kind == CORO_RAW))
         t->hub_forget(co);
     if (unlikely(error != 0))
         next = pass_error_on(t, next, value, &error);
     bool take_over = !deep && next->state == CORO_NEW && next->top_size == co->top_size &&
-                     stack_fits(co->stack, next->stack_size);
+                     next->stack_class == co->stack->size_class;
     if (!take_over)
         next = startable(t, next, value, &error);
 
@@ -270,7 +281,7 @@ static always_inline cress_coro *coro_finish(struct thread *t, cress_coro *co, v
     next->stack = co->stack;
     next->ctx = co->ctx;
     co->stack = NULL;
-    if (co->owner != NULL)
+    if (co->kind == CORO_GREENLET)
         t->hub_dispose(co);
     return next;
 }
@@ -281,7 +292,10 @@ static void coro_main(void *value)
     struct thread *t = cress__thread;
     cress_coro *co = t->current;
     for (;;) {
-        value = co->fn(co->arg, value);
+        if (co->kind == CORO_GREENLET)
+            value = t->hub_run(co);
+        else
+            value = coro_raw(co)->fn(coro_raw(co)->arg, value);
         co = coro_finish(t, co, &value, 0, false);
     }
 }
@@ -295,7 +309,7 @@ _Noreturn void coro_leave(struct thread *t, void *value, int error)
 int cress_coro_exit(void *value, int error)
 {
     struct thread *t = cress__thread;
-    if (t == NULL || t->current == &t->native || t->current->owner != NULL || cress__closed)
+    if (t == NULL || t->current->kind != CORO_RAW || cress__closed)
         return -EPERM;
     coro_leave(t, value, error);
 }
@@ -304,7 +318,7 @@ int cress_coro_exit(void *value, int error)
 
 int coro_start(struct thread *t, cress_coro *co)
 {
-    struct stack *stack = stack_get(&t->stacks, co->stack_size);
+    struct stack *stack = stack_get_class(&t->stacks, co->stack_class);
     if (stack == NULL)
         return -ENOMEM;
     co->stack = stack;
@@ -398,24 +412,24 @@ cress_coro *cress_coro_native(void)
 
 cress_coro *cress_coro_parent(const cress_coro *co)
 {
-    cress_coro *p = co->parent;
-    while (p != NULL && p->freed)
-        p = p->parent;
+    cress_coro *p = parent_of(co);
+    while (p != NULL && coro_raw(p) != NULL && coro_raw(p)->freed)
+        p = parent_of(p);
     return p;
 }
 
 int cress_coro_set_parent(cress_coro *co, cress_coro *parent)
 {
-    if (co == NULL || parent == NULL || co == &co->thread->native)
+    if (co == NULL || parent == NULL || co->kind != CORO_RAW)
         return -EINVAL;
     if (parent->thread != co->thread)
         return -EXDEV;
-    for (const cress_coro *p = parent; p != NULL; p = p->parent)
+    for (const cress_coro *p = parent; p != NULL; p = parent_of(p))
         if (p == co)
             return -EINVAL;
     parent->refs++;
-    cress_coro *old = co->parent;
-    co->parent = parent;
+    cress_coro *old = coro_raw(co)->parent;
+    coro_raw(co)->parent = parent;
     coro_release(old);
     return 0;
 }
@@ -438,7 +452,8 @@ cress_coro_state cress_coro_get_state(const cress_coro *co)
 
 void *cress_coro_user(const cress_coro *co)
 {
-    return co->user_size > 0 ? (char *)co + USER_OFFSET : NULL;
+    const struct raw_coro *raw = coro_raw(co);
+    return raw != NULL && raw->user_size > 0 ? (char *)raw + USER_OFFSET : NULL;
 }
 
 void *cress_coro_top(const cress_coro *co)

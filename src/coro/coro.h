@@ -33,34 +33,29 @@ struct wait_info;
 
 enum coro_state { CORO_NEW, CORO_SUSPENDED, CORO_PARKED, CORO_RUNNING, CORO_ENDED };
 
-/* Words at the end that the hub fills with its timer. */
-#define CORO_HUB_WORDS 8
+enum coro_kind {
+    CORO_RAW,      /* cress_coro_new() made it */
+    CORO_SERVICE,  /* so too, for a hub: nobody else's to switch to */
+    CORO_GREENLET, /* the first part of a greenlet's block */
+    CORO_NATIVE,   /* the thread's own stack; lies in the thread's record */
+};
 
 struct cress_coro {
-    struct thread *thread; /* first: marks the block as used, see base/blocks.h */
-    struct runnode node;   /* in the ready queue */
-    struct ctx ctx;        /* where it is, while it does not run */
-    uint8_t state;         /* enum coro_state */
-    uint8_t flags;         /* the hub's: see hub/park.h */
-    uint8_t in_block;      /* the memory belongs to the owner, not to malloc */
-    uint8_t freed;         /* its owner gave it up: only its children refer to it */
-    int32_t wake;          /* what its switch or its wait gives: 0, or why not */
-    struct scope *scope;   /* the innermost scope, the hub's affair */
-    void *owner;           /* the greenlet, NULL for a raw coroutine */
+    struct thread *thread;        /* first: marks the block as used, see base/blocks.h */
+    struct runnode node;          /* in the ready queue */
+    struct ctx ctx;               /* where it is, while it does not run */
+    uint8_t state;                /* enum coro_state */
+    uint8_t flags;                /* the hub's: see hub/park.h */
+    uint8_t kind;                 /* enum coro_kind */
+    uint8_t stack_class;          /* see ctx/stack.h */
+    int32_t wake;                 /* what its switch or its wait gives: 0, or why not */
+    struct scope *scope;          /* the innermost scope, the hub's affair */
+    const struct wait_info *info; /* what it waits for, while it is parked */
 
     struct stack *stack;
-    cress_coro *parent;
-    cress_coro_fn fn;
-    void *arg;
-    cress_coro_exit_fn on_exit;
-    union {
-        size_t stack_size;            /* asked for, until a stack is bound */
-        const struct wait_info *info; /* what it waits for, while it is parked */
-    };
-    uint32_t top_size, user_size;
+    void *extra; /* the hub's: what few need; NULL for most. See hub/extra.h */
     uint32_t refs;
-
-    uintptr_t hub_words[CORO_HUB_WORDS];
+    uint32_t top_size; /* reserved at the stack's top */
 };
 
 /* One that cress_coro_new() made. All of a thread are in a list, so that the end of a hub finds
@@ -68,35 +63,40 @@ struct cress_coro {
 struct raw_coro {
     struct cress_coro co;
     struct list link; /* in thread.raw */
+    cress_coro *parent;
+    cress_coro_fn fn;
+    void *arg;
+    cress_coro_exit_fn on_exit;
+    uint32_t user_size;
+    bool freed; /* its owner gave it up: only its children refer to it */
 };
 
 _Static_assert(offsetof(struct cress_coro, ctx) - offsetof(struct cress_coro, node) ==
                    offsetof(struct runq, valid),
                "runq.valid stands where ctx.sp does");
 
-/* Prepare one in memory of the caller's, whose content does not matter. Not the hub's words: most
- * greenlets never need them, and they are a cache line of their own.
- */
-static inline void coro_init(cress_coro *co, struct thread *t, cress_coro_fn fn, void *arg)
+/* The rest of a raw coroutine; NULL for the other kinds. */
+static inline struct raw_coro *coro_raw(const cress_coro *co)
+{
+    return co->kind <= CORO_SERVICE ? (struct raw_coro *)(uintptr_t)co : NULL;
+}
+
+/* Prepare one in memory of the caller's, whose content does not matter. */
+static inline void coro_init(cress_coro *co, struct thread *t, enum coro_kind kind)
 {
     co->thread = t;
     co->node = (struct runnode){ 0 };
     co->ctx = (struct ctx){ 0 };
     co->state = CORO_NEW;
     co->flags = 0;
-    co->in_block = 0;
-    co->freed = 0;
+    co->kind = (uint8_t)kind;
+    co->stack_class = 0;
     co->wake = 0;
     co->scope = NULL;
-    co->owner = NULL;
     co->stack = NULL;
-    co->parent = NULL;
-    co->fn = fn;
-    co->arg = arg;
-    co->on_exit = NULL;
-    co->stack_size = 0;
-    co->top_size = co->user_size = 0;
+    co->extra = NULL;
     co->refs = 1;
+    co->top_size = 0;
 }
 
 /* One reference less; with the last one it is freed, and lets go of its parent. */

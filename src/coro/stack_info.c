@@ -132,7 +132,7 @@ bool coro_locate_overflow(struct thread *t, const void *address, char *line, siz
     if (!stack_guards(co->stack, address))
         return false;
     size_t at = append(line, 0, size, "cress: stack overflow in ");
-    if (t->hub_describe != NULL && co->owner != NULL)
+    if (t->hub_describe != NULL && co->kind != CORO_RAW)
         at += t->hub_describe(co, line + at, size - at);
     else
         at = append(line, at, size, "a coroutine");

@@ -60,10 +60,9 @@ struct thread *cress__thread_make(void)
     atomic_init(&t->refs, 1);
     stack_pool_init(&t->stacks);
     list_init(&t->raw);
-    coro_init(&t->native, t, NULL, NULL);
+    coro_init(&t->native, t, CORO_NATIVE);
     ctx_adopt(&t->native.ctx);
     t->native.state = CORO_RUNNING;
-    t->native.in_block = 1;
     t->current = &t->native;
     if (__cxa_get_globals != NULL)
         t->eh = __cxa_get_globals();
@@ -85,6 +84,7 @@ void cress__thread_unref(struct thread *t)
 {
     if (atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) == 1) {
         blocks_done(&t->blocks);
+        blocks_done(&t->hub_extras);
         cress__free(t);
     }
 }

@@ -37,16 +37,20 @@ struct thread {
     bool extras;           /* hooks or eh: a switch has more to do */
     struct cress_hub *hub;
     struct stack_pool stacks;
-    struct blocks blocks; /* of greenlets */
-    struct list raw;      /* raw coroutines that have not been freed */
+    struct blocks blocks;     /* of greenlets */
+    struct blocks hub_extras; /* of what few coroutines need of the hub */
+    struct list raw;          /* raw coroutines that have not been freed */
     struct cress_coro native;
 
+    void *(*hub_run)(cress_coro *co); /* a greenlet's body */
+    /* The end of a greenlet: who comes next. Like a raw coroutine's on_exit. */
+    cress_coro *(*hub_end)(cress_coro *co, void **value, int *error);
     void (*hub_done)(struct cress_hub *hub);             /* the thread ends */
     cress_coro *(*hub_successor)(struct cress_hub *hub); /* the one to go on is busy */
     void (*hub_dispose)(cress_coro *co);                 /* a greenlet's: last touch of it */
     /* Writes a coroutine's name for the report of an overflow. Signal-safe. */
     size_t (*hub_describe)(const cress_coro *co, char *text, size_t size);
-    void (*hub_forget)(cress_coro *co); /* one that waited in the hub once will do so no more */
+    void (*hub_forget)(cress_coro *co); /* drops what it has from the hub, `extra` */
     void (*free_block)(cress_coro *co); /* nobody refers to a greenlet's any more */
 
     _Atomic size_t refs;

@@ -118,12 +118,6 @@ static inline void stack_put(struct stack_pool *pool, struct stack *s)
     shelf->n_free++;
 }
 
-/* Whether s is what stack_get(usable) would give: then its next owner may take it over as it is. */
-static inline bool stack_fits(const struct stack *s, size_t usable)
-{
-    return s->size_class == (likely(usable == 0) ? 0 : stack_class(usable));
-}
-
 /* How it is guarded: an enum stack_guard. */
 static inline int stack_guard(const struct stack *s)
 {

@@ -1,7 +1,7 @@
 #include "hub/greenlet.h"
 
-#include "base/alloc.h"
 #include "base/options.h"
+#include "hub/extra.h"
 #include "hub/hub.h"
 #include "hub/park.h"
 
@@ -9,20 +9,20 @@
 
 /* --- life ------------------------------------------------------------------------------------ */
 
-static void *body(void *arg, void *value)
+void *greenlet_run(cress_coro *co)
 {
-    (void)value;
-    struct cress_greenlet *g = arg;
+    struct cress_greenlet *g = greenlet_of_block(co);
     g->flags |= GREENLET_STARTED;
     return g->fn(g->value);
 }
 
 void greenlet_discard(const struct cress_greenlet *g)
 {
-    if (g->extra == NULL || g->extra->on_discard == NULL)
+    const struct hub_extra *x = greenlet_coro(g)->extra;
+    if (x == NULL || x->on_discard == NULL)
         return;
     cress__closed++; /* it may stand on the stack of anybody */
-    g->extra->on_discard(g->value);
+    x->on_discard(g->value);
     cress__closed--;
 }
 
@@ -30,12 +30,14 @@ void greenlet_finish(struct cress_hub *h, struct cress_greenlet *g, cress_outcom
                      void *value, int error)
 {
     g->outcome = (uint8_t)outcome;
-    g->value = value;
-    g->error = error;
+    if (outcome == CRESS_FAILED)
+        g->error = error;
+    else
+        g->value = value;
     h->alive -= !(g->flags & GREENLET_DAEMON);
-    struct list *node;
-    while ((node = list_pop(&g->links)) != NULL) { /* (3) */
-        struct greenlet_link *link = container_of(node, struct greenlet_link, node);
+    while (g->links != NULL) { /* (3) */
+        struct greenlet_link *link = container_of(g->links, struct greenlet_link, node);
+        greenlet_unlink(g, link);
         link->fire(link);
     }
     if (outcome == CRESS_FAILED)
@@ -45,20 +47,19 @@ void greenlet_finish(struct cress_hub *h, struct cress_greenlet *g, cress_outcom
         hub_wake(h, &h->thread->native, RUN_AGAIN);
 }
 
-/* The exit function of every greenlet: the end, and who comes next. */
-static cress_coro *greenlet_end(cress_coro *self, void **value, int *error)
+cress_coro *greenlet_end(cress_coro *self, void **value, int *error)
 {
     struct cress_hub *h = self->thread->hub;
-    if (unlikely(self->flags & CORO_HAS_TIMER))
-        timer_remove(&h->loop.timers, park_timer(self));
-    struct cress_greenlet *g = self->owner;
+    if (unlikely(self->extra != NULL))
+        timer_remove(&h->loop.timers, &((struct hub_extra *)self->extra)->timer);
+    struct cress_greenlet *g = greenlet_of_block(self);
     greenlet_finish(h, g, *error == 0 ? CRESS_RETURNED : CRESS_FAILED, *value, *error);
     *value = NULL;
     *error = 0;
     cress_coro *next = hub_next(h, self);
     /* One that cannot go on here needs a stack of its own, and may not get it. */
     if (unlikely(next->state == CORO_NEW &&
-                 (self->stack == NULL || !stack_fits(self->stack, next->stack_size))))
+                 (self->stack == NULL || next->stack_class != self->stack->size_class)))
         next = hub_start(h, next, self);
     return next;
 }
@@ -69,12 +70,8 @@ struct cress_greenlet *greenlet_new(struct cress_hub *h, cress_fn fn, void *arg)
     struct greenlet_block *b = blocks_get(&t->blocks);
     if (unlikely(b == NULL))
         return NULL;
-    coro_init(&b->co, t, body, &b->greenlet);
-    b->co.in_block = 1;
-    b->co.on_exit = greenlet_end;
-    b->co.owner = &b->greenlet;
+    coro_init(&b->co, t, CORO_GREENLET);
     b->greenlet = (struct cress_greenlet){ .fn = fn, .value = arg, .refs = 1, .id = ++h->next_id };
-    list_init(&b->greenlet.links);
     h->alive++;
     h->spawns++;
     return &b->greenlet;
@@ -82,13 +79,20 @@ struct cress_greenlet *greenlet_new(struct cress_hub *h, cress_fn fn, void *arg)
 
 static noinline void free_extra(struct cress_greenlet *g)
 {
-    if (g->outcome == CRESS_RETURNED && g->extra->value_free != NULL) {
+    cress_coro *co = greenlet_coro(g);
+    struct thread *t = co->thread;
+    struct hub_extra *x = co->extra;
+    if (g->outcome == CRESS_RETURNED && x->value_free != NULL) {
         cress__closed++; /* it may stand on the stack of anybody */
-        g->extra->value_free(g->value);
+        x->value_free(g->value);
         cress__closed--;
     }
-    cress__free(g->extra);
-    g->extra = NULL;
+    if (atomic_load_explicit(&t->dead, memory_order_relaxed))
+        return; /* its pool goes with the thread's record */
+    /* Its hub may have ended, and this be the next one of the thread, where the slot is another's. */
+    if (x->slot != 0 && t->hub != NULL && g->id > t->hub->main.id)
+        slot_release(t->hub, x->slot);
+    extra_drop(co);
 }
 
 /* The block may still be the parent of raw coroutines, which count in the coroutine's refs: the
@@ -97,10 +101,8 @@ void greenlet_release(struct cress_greenlet *g)
 {
     if (--g->refs > 0)
         return;
-    if (unlikely(g->extra != NULL))
+    if (unlikely(greenlet_coro(g)->extra != NULL))
         free_extra(g);
-    if (unlikely(g->slot != 0))
-        slot_release(g);
     coro_release(greenlet_coro(g));
 }
 
@@ -116,16 +118,8 @@ void greenlet_free_block(cress_coro *co)
 
 void greenlet_init_main(struct cress_hub *h)
 {
-    cress_coro *co = &h->thread->native;
     h->main = (struct cress_greenlet){ .refs = 1, .flags = GREENLET_MAIN | GREENLET_STARTED };
-    list_init(&h->main.links);
     h->main.id = ++h->next_id;
-    co->owner = &h->main;
-}
-
-void greenlet_done_main(struct cress_hub *h)
-{
-    cress__free(h->main.extra);
 }
 
 cress_coro *greenlet_any_coro(const struct cress_greenlet *g)
@@ -134,6 +128,13 @@ cress_coro *greenlet_any_coro(const struct cress_greenlet *g)
         return &container_of((struct cress_greenlet *)(uintptr_t)g, struct cress_hub, main)
                     ->thread->native;
     return greenlet_coro(g);
+}
+
+struct cress_greenlet *greenlet_of(const cress_coro *co)
+{
+    if (likely(co->kind == CORO_GREENLET))
+        return greenlet_of_block(co);
+    return co->kind == CORO_NATIVE && co->thread->hub != NULL ? &co->thread->hub->main : NULL;
 }
 
 /* --- spawning -------------------------------------------------------------------------------- */
@@ -175,18 +176,23 @@ cress_greenlet *cress_spawn(cress_fn fn, void *arg)
 /* The delay of a greenlet that starts later is over. */
 static void start_now(struct timer *timer)
 {
-    cress_coro *co = container_of((uintptr_t *)(void *)timer, cress_coro, hub_words[0]);
+    cress_coro *co = container_of(timer, struct hub_extra, timer)->co;
     struct cress_hub *h = co->thread->hub;
     h->loop.refs -= !(co->flags & CORO_DAEMON);
     runq_push(&h->loop.ready, &co->node);
 }
 
-static int name_extra(struct cress_greenlet *g, const char *name)
+/* The options that need more than the block. */
+static int apply_extra(cress_coro *co, const cress_spawn_options *o)
 {
-    if (g->extra == NULL && (g->extra = cress__calloc(1, sizeof *g->extra)) == NULL)
+    struct hub_extra *x = extra_get(co);
+    if (x == NULL)
         return -ENOMEM;
-    if (name != NULL)
-        label_copy(name, g->extra->name, sizeof g->extra->name);
+    if (o->name != NULL)
+        label_copy(o->name, x->name, sizeof x->name);
+    x->on_discard = o->on_discard;
+    x->value_free = o->value_free;
+    x->timer.fire = start_now;
     return 0;
 }
 
@@ -210,29 +216,22 @@ int cress_spawn_with(const cress_spawn_options *options, cress_fn fn, void *arg,
     if (g == NULL)
         return -ENOMEM;
     cress_coro *co = greenlet_coro(g);
-    if ((o.name != NULL || o.on_discard != NULL || o.value_free != NULL) &&
-        (error = name_extra(g, o.name)) < 0) {
+    if ((o.name != NULL || o.on_discard != NULL || o.value_free != NULL || o.delay > 0) &&
+        (error = apply_extra(co, &o)) < 0) {
         h->alive--;
         co->state = CORO_ENDED;
         greenlet_release(g);
         return error;
     }
-    if (g->extra != NULL) {
-        g->extra->on_discard = o.on_discard;
-        g->extra->value_free = o.value_free;
-    }
-    co->stack_size = o.stack_size;
+    co->stack_class = (uint8_t)stack_class(o.stack_size);
     if (o.daemon) {
         g->flags |= GREENLET_DAEMON;
         co->flags |= CORO_DAEMON;
         h->alive--;
     }
     if (o.delay > 0) {
-        struct timer *timer = park_timer(co);
-        timer_init(timer, start_now);
-        co->flags |= CORO_HAS_TIMER;
         if (o.delay != CRESS_FOREVER)
-            timer_start(&h->loop.timers, timer, o.delay);
+            timer_start(&h->loop.timers, &((struct hub_extra *)co->extra)->timer, o.delay);
         h->loop.refs += !o.daemon && o.delay != CRESS_FOREVER;
     } else {
         runq_push(&h->loop.ready, &co->node);
@@ -285,7 +284,7 @@ void *cress_value(const cress_greenlet *g)
 
 int cress_error(const cress_greenlet *g)
 {
-    return g->error;
+    return g->outcome == CRESS_FAILED ? g->error : g->outcome == CRESS_KILLED ? -ECANCELED : 0;
 }
 
 uint64_t cress_id(const cress_greenlet *g)
@@ -296,9 +295,7 @@ uint64_t cress_id(const cress_greenlet *g)
 cress_greenlet *cress_current(void)
 {
     struct cress_hub *h = hub_current();
-    if (h == NULL || h->thread->current == h->service)
-        return NULL;
-    return h->thread->current->owner;
+    return h != NULL ? greenlet_of(h->thread->current) : NULL;
 }
 
 cress_greenlet *cress_main(void)
@@ -329,8 +326,9 @@ void cress_unref(cress_greenlet *g)
 
 const char *cress_name(const cress_greenlet *g)
 {
-    if (g->extra != NULL && g->extra->name[0] != '\0')
-        return g->extra->name;
+    const struct hub_extra *x = greenlet_any_coro(g)->extra;
+    if (x != NULL && x->name[0] != '\0')
+        return x->name;
     return g->flags & GREENLET_MAIN ? "main" : "";
 }
 
@@ -338,9 +336,14 @@ int cress_set_name(cress_greenlet *g, const char *name)
 {
     if (g == NULL || name == NULL)
         return -EINVAL;
-    if (greenlet_any_coro(g)->thread != cress__thread)
+    cress_coro *co = greenlet_any_coro(g);
+    if (co->thread != cress__thread)
         return -EXDEV;
-    return name_extra(g, name);
+    struct hub_extra *x = extra_get(co);
+    if (x == NULL)
+        return -ENOMEM;
+    label_copy(name, x->name, sizeof x->name);
+    return 0;
 }
 
 size_t label_copy(const char *from, char *text, size_t size)

@@ -3,8 +3,9 @@
  *     NEW -> READY     [spawn]               READY   -> RUNNING [its turn in the line]
  *     RUNNING -> ENDED [greenlet_end]        RUNNING -> PARKED and back: see hub/park.h
  *
- * A greenlet is one block of four cache lines: the coroutine (two, and one for its timer), and
- * this. The main greenlet lies in the hub instead, on top of the thread's native coroutine.
+ * A greenlet is one block of two cache lines: the coroutine, and this. What few of them need is
+ * elsewhere, see extra.h. The main greenlet lies in the hub instead, on top of the thread's native
+ * coroutine.
  *
  * (1) `refs` counts the users' references, plus one of the hub until it has ended.
  * (2) `value` is the argument until it has started, what it returned when it has ended.
@@ -28,22 +29,15 @@ enum greenlet_flags {
     GREENLET_STARTED = 4,
 };
 
-/* What few greenlets have. */
-struct greenlet_extra {
-    char name[32];
-    void (*on_discard)(void *arg);
-    void (*value_free)(void *value);
-};
-
 struct cress_greenlet {
     cress_fn fn;
-    void *value;
-    struct list links;
+    union {
+        void *value; /* see (2) */
+        int error;   /* when it has failed */
+    };
+    struct list *links; /* a ring, from the first one on; NULL: none */
     uint64_t id;
-    struct greenlet_extra *extra; /* NULL for most */
     uint32_t refs;
-    uint32_t slot; /* counted from 1; 0: not asked for yet */
-    int32_t error;
     uint8_t outcome; /* cress_outcome_kind */
     uint8_t flags;
 };
@@ -52,6 +46,9 @@ struct greenlet_block {
     struct cress_coro co;
     struct cress_greenlet greenlet;
 };
+#if !defined(CRESS_ASAN) && !defined(CRESS_TSAN) /* whose contexts are larger */
+_Static_assert(sizeof(struct greenlet_block) == 2 * CACHE_LINE, "a greenlet is two cache lines");
+#endif
 
 /* Something to be told of the end: a local variable of who joins, or inside a link node. */
 struct greenlet_link {
@@ -64,8 +61,37 @@ static inline cress_coro *greenlet_coro(const struct cress_greenlet *g)
     return (cress_coro *)(void *)((char *)g - offsetof(struct greenlet_block, greenlet));
 }
 
-/* Where the main greenlet's coroutine is another matter. */
+/* Of a greenlet's coroutine. */
+static inline struct cress_greenlet *greenlet_of_block(const cress_coro *co)
+{
+    return &((struct greenlet_block *)(uintptr_t)co)->greenlet;
+}
+
+/* The same where it may be main; and back, NULL for what is no greenlet. */
 cress_coro *greenlet_any_coro(const struct cress_greenlet *g);
+struct cress_greenlet *greenlet_of(const cress_coro *co);
+
+/* Add a link at the end; take one out, which is linked. */
+static inline void greenlet_link(struct cress_greenlet *g, struct greenlet_link *link)
+{
+    if (g->links == NULL)
+        list_init(g->links = &link->node);
+    else
+        list_insert_before(g->links, &link->node);
+}
+
+static inline void greenlet_unlink(struct cress_greenlet *g, struct greenlet_link *link)
+{
+    if (g->links == &link->node)
+        g->links = link->node.next != &link->node ? link->node.next : NULL;
+    list_remove(&link->node);
+    link->node.next = NULL; /* alone in the ring it points to itself, too */
+}
+
+static inline bool greenlet_linked(const struct greenlet_link *link)
+{
+    return link->node.next != NULL;
+}
 
 /* Make one that is in no line yet, with one reference, the hub's. NULL: no memory. */
 struct cress_greenlet *greenlet_new(struct cress_hub *h, cress_fn fn, void *arg);
@@ -76,6 +102,10 @@ void greenlet_release(struct cress_greenlet *g);
 /* It will never run: its argument goes back to who knows how to free it. */
 void greenlet_discard(const struct cress_greenlet *g);
 
+/* The body of every greenlet, and its end: what the coroutine layer calls. */
+void *greenlet_run(cress_coro *co);
+cress_coro *greenlet_end(cress_coro *self, void **value, int *error);
+
 /* It is over: tell those who wait. The running one's own end comes here through greenlet_end(). */
 void greenlet_finish(struct cress_hub *h, struct cress_greenlet *g, cress_outcome_kind outcome,
                      void *value, int error);
@@ -83,12 +113,10 @@ void greenlet_finish(struct cress_hub *h, struct cress_greenlet *g, cress_outcom
 /* The last reference to a greenlet's coroutine is gone: its block is free. */
 void greenlet_free_block(cress_coro *co);
 
-/* Its slot is free for others. */
-void slot_release(struct cress_greenlet *g);
+/* A slot is free for others; slot counts from 1. */
+void slot_release(struct cress_hub *h, uint32_t slot);
 
-/* The main greenlet's part of a hub's life. */
 void greenlet_init_main(struct cress_hub *h);
-void greenlet_done_main(struct cress_hub *h);
 
 /* As much of text as fits, terminated; its length. Signal-safe, as greenlet_label() is. */
 size_t label_copy(const char *from, char *text, size_t size);

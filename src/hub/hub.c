@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/sys.h"
 #include "ctx/overflow.h"
+#include "hub/extra.h"
 #include "hub/park.h"
 
 #include <string.h>
@@ -171,7 +172,7 @@ noinline cress_coro *hub_pick(struct cress_hub *h, cress_coro *self)
 noinline cress_coro *hub_start(struct cress_hub *h, cress_coro *next, cress_coro *self)
 {
     while (next->state == CORO_NEW && coro_start(h->thread, next) < 0) {
-        struct cress_greenlet *g = next->owner;
+        struct cress_greenlet *g = greenlet_of_block(next);
         next->state = CORO_ENDED;
         greenlet_discard(g);
         greenlet_finish(h, g, CRESS_FAILED, NULL, -ENOMEM);
@@ -200,15 +201,22 @@ static cress_coro *successor(struct cress_hub *h)
 
 static void dispose(cress_coro *co)
 {
-    greenlet_release(co->owner);
+    greenlet_release(greenlet_of_block(co));
 }
 
 static size_t describe(const cress_coro *co, char *text, size_t size)
 {
-    const struct cress_hub *h = co->thread->hub;
-    if (h != NULL && co == h->service)
-        return label_copy("the service greenlet", text, size);
-    return greenlet_label(co->owner, text, size);
+    const struct cress_greenlet *g = greenlet_of(co);
+    return g != NULL ? greenlet_label(g, text, size)
+                     : label_copy("the service greenlet", text, size);
+}
+
+/* A coroutine's timer may still be linked when it ends. */
+static void stop_timer(struct cress_hub *h, cress_coro *co)
+{
+    struct hub_extra *x = co->extra;
+    if (x != NULL)
+        timer_remove(&h->loop.timers, &x->timer);
 }
 
 /* A greenlet that will not run on: never started, it is discarded; suspended, it is abandoned and
@@ -229,21 +237,20 @@ static void drop_greenlet(void *block, void *arg)
         hub_report(h, g, "abandoned, since its hub ends", -ECANCELED);
         coro_drop_stack(&b->co);
     }
-    if (b->co.flags & CORO_HAS_TIMER)
-        timer_remove(&h->loop.timers, park_timer(&b->co));
+    stop_timer(h, &b->co);
     b->co.state = CORO_ENDED;
     b->co.flags = 0; /* what it waited for finds nobody to wake */
     greenlet_finish(h, g, CRESS_KILLED, NULL, -ECANCELED);
     greenlet_release(g);
 }
 
-/* A coroutine that has waited in the hub ends: its timer may still be linked. */
+/* A coroutine that is no greenlet, and has waited in the hub, ends. */
 static void forget(cress_coro *co)
 {
-    struct cress_hub *h = co->thread->hub;
-    if (h != NULL && (co->flags & CORO_HAS_TIMER))
-        timer_remove(&h->loop.timers, park_timer(co));
-    co->flags &= (uint8_t)~CORO_HAS_TIMER;
+    if (co->extra == NULL)
+        return;
+    stop_timer(co->thread->hub, co);
+    extra_drop(co);
 }
 
 static void drop_unstarted(void *block, void *arg)
@@ -277,14 +284,12 @@ static void end_hub(struct cress_hub *h)
     blocks_each(&t->blocks, drop_greenlet, h);
     drop_raw(h);
     forget(&t->native);
-    h->service->owner = NULL;
+    h->service->kind = CORO_RAW;
     h->service->state = CORO_SUSPENDED;
     cress_coro_free(h->service);
     loop_done(&h->loop);
-    greenlet_done_main(h);
     cress__free(h->slots);
     t->native.flags = 0;
-    t->native.owner = NULL;
     t->hub = NULL;
     cress__free(h);
 }
@@ -385,7 +390,7 @@ noinline int cress__hub_make(struct cress_hub **out)
     const struct poller_ops *poller = poller_by_name(NULL);
     if ((error = poller != NULL ? loop_init(&h->loop, poller, true) : -EINVAL) < 0)
         goto no_loop;
-    h->service->owner = h; /* nobody else's to switch to */
+    h->service->kind = CORO_SERVICE;
     h->loop.report = loop_report;
     h->thread = t;
     h->quantum = h->budget = QUANTUM_MAX;
@@ -393,8 +398,11 @@ noinline int cress__hub_make(struct cress_hub **out)
     h->next_id = atomic_fetch_add(&hubs_made, 1) << HUB_ID_SHIFT;
     h->last_tick = h->last_look = h->last_age = h->loop.timers.now;
     t->blocks.size = sizeof(struct greenlet_block);
+    t->hub_extras.size = sizeof(struct hub_extra);
     greenlet_init_main(h);
     t->hub = h;
+    t->hub_run = greenlet_run;
+    t->hub_end = greenlet_end;
     t->hub_done = end_hub;
     t->hub_successor = successor;
     t->hub_dispose = dispose;

@@ -36,11 +36,11 @@ int cress_join(cress_greenlet *g, cress_time timeout)
     cress_coro *self = h->thread->current;
     struct joiner joiner = { .link.fire = wake_joiner, .hub = h, .co = self, .target = g };
     struct wait_info info = { .what = "joining", .target = g };
-    list_push(&g->links, &joiner.link.node);
+    greenlet_link(g, &joiner.link);
     g->refs++; /* the wait outlives the caller's reference, if need be */
     error = hub_park_until(h, self, &info, timeout);
-    if (unlikely(list_linked(&joiner.link.node))) {
-        list_remove(&joiner.link.node);
+    if (unlikely(greenlet_linked(&joiner.link))) {
+        greenlet_unlink(g, &joiner.link);
         greenlet_release(g);
     }
     return error;
@@ -54,6 +54,6 @@ int cress_get(cress_greenlet *g, cress_time timeout, void **value, int *error)
     if (value != NULL)
         *value = cress_value(g);
     if (error != NULL)
-        *error = g->error;
+        *error = cress_error(g);
     return 0;
 }

@@ -1,6 +1,8 @@
 /* park - waiting for a limited time; cress_park() and cress_unpark(). */
 #include "hub/park.h"
 
+#include "hub/extra.h"
+
 #include <cress/waiter.h>
 
 #include <errno.h>
@@ -19,29 +21,28 @@ noinline int hub_enter_slowly(struct cress_hub **out)
 
 static void time_out(struct timer *timer)
 {
-    cress_coro *co = container_of((uintptr_t *)(void *)timer, cress_coro, hub_words[0]);
+    cress_coro *co = container_of(timer, struct hub_extra, timer)->co;
     hub_wake(co->thread->hub, co, -ETIMEDOUT);
 }
 
 noinline int hub_park_timed(struct cress_hub *h, cress_coro *self, const struct wait_info *info,
                             cress_time timeout)
 {
-    struct timer *timer = park_timer(self);
-    if (unlikely(!(self->flags & CORO_HAS_TIMER))) {
-        timer_init(timer, time_out);
-        self->flags |= CORO_HAS_TIMER;
+    if (timeout == CRESS_FOREVER)
+        return hub_park(h, self, info);
+    struct hub_extra *x = extra_get(self);
+    if (unlikely(x == NULL)) {
+        self->flags &= (uint8_t)~CORO_IN_PARK;
+        return -ENOMEM;
     }
-    timer->fire = time_out; /* one that started later had another */
-    if (timeout != CRESS_FOREVER) {
-        h->loop.refs += !(self->flags & CORO_DAEMON); /* (4) */
-        timer_start(&h->loop.timers, timer, timeout);
-    }
+    x->timer.fire = time_out;                     /* one that started later had another */
+    h->loop.refs += !(self->flags & CORO_DAEMON); /* (4) */
+    timer_start(&h->loop.timers, &x->timer, timeout);
     hub_park(h, self, info);
     h = self->thread->hub; /* found again, not kept: each word of this frame lies under a poll */
-    if (timeout != CRESS_FOREVER) {
-        timer_stop(&h->loop.timers, park_timer(self));
-        h->loop.refs -= !(self->flags & CORO_DAEMON);
-    }
+    x = self->extra;
+    timer_stop(&h->loop.timers, &x->timer);
+    h->loop.refs -= !(self->flags & CORO_DAEMON);
     return self->wake;
 }
 

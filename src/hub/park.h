@@ -23,9 +23,8 @@
 enum park_flags {
     CORO_WAITING = 1,
     CORO_PERMIT = 2,
-    CORO_IN_PARK = 4,   /* of WAITING: in cress_park() itself */
-    CORO_HAS_TIMER = 8, /* hub_words have been set up */
-    CORO_DAEMON = 16,
+    CORO_IN_PARK = 4, /* of WAITING: in cress_park() itself */
+    CORO_DAEMON = 8,
 };
 
 /* What a coroutine waits for, in words for reports; lives as long as the wait. */
@@ -41,13 +40,6 @@ struct idler {
     struct list node; /* in hub.idlers */
     cress_coro *co;
 };
-
-_Static_assert(sizeof(struct timer) <= CORO_HUB_WORDS * sizeof(uintptr_t), "CORO_HUB_WORDS");
-
-static inline struct timer *park_timer(cress_coro *co)
-{
-    return (struct timer *)(void *)co->hub_words;
-}
 
 /* Wake a coroutine that waits; why is what its park returns. false: it did not wait any more. */
 static inline bool hub_wake(struct cress_hub *h, cress_coro *co, int why)
@@ -88,7 +80,7 @@ static always_inline int hub_park(struct cress_hub *h, cress_coro *self,
     return self->wake;
 }
 
-/* The same for a limited time: -ETIMEDOUT. CRESS_FOREVER is allowed, 0 is not. */
+/* The same for a limited time: -ETIMEDOUT, or -ENOMEM. CRESS_FOREVER is allowed, 0 is not. */
 int hub_park_timed(struct cress_hub *h, cress_coro *self, const struct wait_info *info,
                    cress_time timeout);
 

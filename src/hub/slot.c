@@ -3,15 +3,20 @@
  * Given when first asked for, so that those who never ask do not pay. A bit for each in use.
  */
 #include "base/alloc.h"
+#include "hub/extra.h"
 #include "hub/hub.h"
 #include "hub/park.h"
 
 uint32_t cress_slot(cress_greenlet *g)
 {
-    if (g->slot != 0)
-        return g->slot - 1;
-    struct cress_hub *h = greenlet_any_coro(g)->thread->hub;
+    cress_coro *co = greenlet_any_coro(g);
+    struct hub_extra *x = co->extra;
+    if (x != NULL && x->slot != 0)
+        return x->slot - 1;
+    struct cress_hub *h = co->thread->hub;
     if (h == NULL || g->id < h->main.id) /* its hub has ended: nobody to be told apart from */
+        return UINT32_MAX;
+    if ((x = extra_get(co)) == NULL)
         return UINT32_MAX;
     size_t word = 0;
     while (word < h->n_slots && h->slots[word] == UINT64_MAX)
@@ -28,16 +33,13 @@ uint32_t cress_slot(cress_greenlet *g)
     }
     int bit = __builtin_ctzll(~h->slots[word]);
     h->slots[word] |= (uint64_t)1 << bit;
-    g->slot = (uint32_t)word * 64 + (uint32_t)bit + 1;
-    return g->slot - 1;
+    x->slot = (uint32_t)word * 64 + (uint32_t)bit + 1;
+    return x->slot - 1;
 }
 
-void slot_release(struct cress_greenlet *g)
+void slot_release(struct cress_hub *h, uint32_t slot)
 {
-    struct cress_hub *h = greenlet_coro(g)->thread->hub;
-    uint32_t slot = g->slot - 1;
-    g->slot = 0;
-    /* Its hub may have ended, and this be the thread's next one, where the slot is another's. */
-    if (h != NULL && g->id > h->main.id && slot / 64 < h->n_slots)
+    slot--;
+    if (slot / 64 < h->n_slots)
         h->slots[slot / 64] &= ~((uint64_t)1 << slot % 64);
 }

@@ -157,16 +157,15 @@ static void a_stack_goes_back_to_its_own_class(void **state)
     CHECK_EQ(stack_get(&pool, 1 << 20), large);
 }
 
-static void a_stack_fits_who_would_have_got_one_of_its_class(void **state)
+static void a_stack_is_of_the_class_of_what_was_asked_for(void **state)
 {
     (void)state;
     struct stack *small = stack_get(&pool, 0), *large = stack_get(&pool, 200 << 10);
-    CHECK(stack_fits(small, 0));
-    CHECK(stack_fits(small, 20000));
-    CHECK(!stack_fits(small, 200 << 10));
-    CHECK(!stack_fits(small, SIZE_MAX));
-    CHECK(stack_fits(large, 200 << 10));
-    CHECK(!stack_fits(large, 0)); /* else small requests would hold the large stacks */
+    CHECK_EQ(small->size_class, stack_class(0));
+    CHECK_EQ(small->size_class, stack_class(20000));
+    CHECK_EQ(large->size_class, stack_class(200 << 10));
+    CHECK(small->size_class != large->size_class);
+    CHECK_EQ(stack_class(SIZE_MAX), -1);
 }
 
 static void reuse_asks_the_system_for_nothing(void **state)
@@ -467,7 +466,7 @@ int main(void)
         TEST(tops_take_31_colours_in_turn),
         TEST(the_stack_put_back_last_is_taken_first),
         TEST(a_stack_goes_back_to_its_own_class),
-        TEST(a_stack_fits_who_would_have_got_one_of_its_class),
+        TEST(a_stack_is_of_the_class_of_what_was_asked_for),
         TEST(reuse_asks_the_system_for_nothing),
         TEST(one_stack_maps_little_and_many_take_few_mappings),
         TEST(everything_is_unmapped_in_the_end),

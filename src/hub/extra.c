@@ -1,0 +1,17 @@
+#include "hub/extra.h"
+
+noinline struct hub_extra *extra_make(cress_coro *co)
+{
+    struct hub_extra *x = blocks_get(&co->thread->hub_extras);
+    if (x == NULL)
+        return NULL;
+    *x = (struct hub_extra){ .co = co };
+    timer_init(&x->timer, NULL); /* (1) */
+    return co->extra = x;
+}
+
+void extra_drop(cress_coro *co)
+{
+    blocks_put(&co->thread->hub_extras, co->extra);
+    co->extra = NULL;
+}
