@@ -89,7 +89,7 @@ static noinline void free_extra(struct cress_greenlet *g)
     }
     if (atomic_load_explicit(&t->dead, memory_order_relaxed))
         return; /* its pool goes with the thread's record */
-    /* Its hub may have ended, and this be the next one of the thread, where the slot is another's. */
+    /* Its hub may have ended, and this be the thread's next one, where the slot is another's. */
     if (x->slot != 0 && t->hub != NULL && g->id > t->hub->main.id)
         slot_release(t->hub, x->slot);
     extra_drop(co);
