@@ -140,7 +140,7 @@ static noinline void hub_idle(struct cress_hub *h, cress_coro *self)
         if (!runq_empty(&loop->ready))
             return;
     }
-    if (timeout <= AGE_NS || !may_age(h)) {
+    if (timeout < AGE_NS || !may_age(h)) {
         look(h, timeout);
     } else {
         look(h, AGE_NS);
