@@ -3,6 +3,7 @@
 #include "base/options.h"
 #include "hub/extra.h"
 #include "hub/hub.h"
+#include "hub/marks.h"
 #include "hub/park.h"
 
 #include <errno.h>
@@ -13,6 +14,8 @@ void *greenlet_run(cress_coro *co)
 {
     struct cress_greenlet *g = greenlet_of_block(co);
     g->flags |= GREENLET_STARTED;
+    if (unlikely(co->extra != NULL))
+        marks_begin(co, cress_name(g));
     return g->fn(g->value);
 }
 
@@ -50,9 +53,11 @@ void greenlet_finish(struct cress_hub *h, struct cress_greenlet *g, cress_outcom
 cress_coro *greenlet_end(cress_coro *self, void **value, int *error)
 {
     struct cress_hub *h = self->thread->hub;
-    if (unlikely(self->extra != NULL))
-        timer_remove(&h->loop.timers, &((struct hub_extra *)self->extra)->timer);
     struct cress_greenlet *g = greenlet_of_block(self);
+    if (unlikely(self->extra != NULL)) {
+        timer_remove(&h->loop.timers, &((struct hub_extra *)self->extra)->timer);
+        marks_end(self, cress_name(g));
+    }
     greenlet_finish(h, g, *error == 0 ? CRESS_RETURNED : CRESS_FAILED, *value, *error);
     *value = NULL;
     *error = 0;
@@ -343,6 +348,8 @@ int cress_set_name(cress_greenlet *g, const char *name)
     if (x == NULL)
         return -ENOMEM;
     label_copy(name, x->name, sizeof x->name);
+    if (co->state == CORO_RUNNING)
+        marks_begin(co, name);
     return 0;
 }
 
