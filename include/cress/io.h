@@ -8,7 +8,7 @@
  *
  *     -ECANCELED   a scope around the call is over, nothing was done
  *     -ETIMEDOUT   the time of cress_fd_set_timeout() elapsed; -EAGAIN where that is 0
- *     -EBADF       fd is not open, or another greenlet closed it with cress_close() meanwhile
+ *     -EBADF       fd is not open, or was closed or replaced meanwhile
  *     -EBUSY       another greenlet reads (writes) this fd already: one of each at a time
  *     -EXDEV       the fd belongs to another thread's hub
  *     -EPERM       the call would have to wait in a callback
@@ -23,10 +23,11 @@
  * anybody, behind cress's back too: each wait makes sure that it waits for the file the number
  * means now, at the price of one more system call, and their O_NONBLOCK is left as it is.
  *
- * What cannot be seen: a file that is closed or replaced behind cress's back while a greenlet waits
- * for it goes on being waited for, as with any thread that reads, until somebody else waits under
- * the same number. And one of the first kind that is closed by close(2) after all leaves its
- * number to the next file as if that were non-blocking and registered.
+ * When such a file is closed or replaced behind cress's back while a greenlet waits for it, that
+ * gets -EBADF: at once when somebody else begins to wait under the same number, else in a second or
+ * two (later where more than 256 wait for descriptors of others: so many are looked at each
+ * second). What cannot be seen: one of the first kind that is closed by close(2) after all leaves
+ * its number to the next file as if that were non-blocking and registered.
  *
  * A descriptor belongs to the hub that first waits for it, also when it is closed behind cress's
  * back and its number comes again, until cress_close() or cress_fd_release().

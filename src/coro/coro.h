@@ -61,8 +61,8 @@ struct cress_coro {
     uint32_t top_size; /* reserved at the stack's top */
 };
 
-/* One that cress_coro_new() made. All of a thread are in a list, so that the end of a hub finds those
- * that wait in it; greenlets are found in their pool. The user area follows. */
+/* One that cress_coro_new() made. All of a thread are in a list, so that the end of a hub finds
+ * those that wait in it; greenlets are found in their pool. The user area follows. */
 struct raw_coro {
     struct cress_coro co;
     struct list link; /* in thread.raw */

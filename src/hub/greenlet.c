@@ -3,6 +3,7 @@
 #include "base/options.h"
 #include "hub/extra.h"
 #include "hub/hub.h"
+#include "hub/marks.h"
 #include "hub/park.h"
 
 #include <errno.h>
@@ -14,8 +15,10 @@ void *greenlet_run(cress_coro *co)
     struct cress_greenlet *g = greenlet_of_block(co);
     g->flags |= GREENLET_STARTED;
     struct hub_extra *x = co->extra;
-    if (unlikely(x != NULL))
+    if (unlikely(x != NULL)) {
         x->deferred = NULL; /* where on_discard was */
+        marks_begin(co, cress_name(g));
+    }
     void *value = g->fn(g->value);
     if (unlikely(co->scope != NULL || co->extra != NULL))
         greenlet_clear(co);
@@ -57,9 +60,11 @@ void greenlet_finish(struct cress_hub *h, struct cress_greenlet *g, cress_outcom
 cress_coro *greenlet_end(cress_coro *self, void **value, int *error)
 {
     struct cress_hub *h = self->thread->hub;
-    if (unlikely(self->extra != NULL))
-        timer_remove(&h->loop.timers, &((struct hub_extra *)self->extra)->timer);
     struct cress_greenlet *g = greenlet_of_block(self);
+    if (unlikely(self->extra != NULL)) {
+        timer_remove(&h->loop.timers, &((struct hub_extra *)self->extra)->timer);
+        marks_end(self, cress_name(g));
+    }
     cress_outcome_kind outcome = *error != 0                ? CRESS_FAILED
                                  : g->flags & GREENLET_TOLD ? CRESS_KILLED
                                                             : CRESS_RETURNED;
@@ -99,7 +104,7 @@ static noinline void free_extra(struct cress_greenlet *g)
     }
     if (atomic_load_explicit(&t->dead, memory_order_relaxed))
         return; /* its pool goes with the thread's record */
-    /* Its hub may have ended, and this be the next one of the thread, where the slot is another's. */
+    /* Its hub may have ended, and this be the thread's next one, where the slot is another's. */
     if (x->slot != 0 && t->hub != NULL && g->id > t->hub->main.id)
         slot_release(t->hub, x->slot);
     extra_drop(co);
@@ -355,6 +360,8 @@ int cress_set_name(cress_greenlet *g, const char *name)
     if (x == NULL)
         return -ENOMEM;
     label_copy(name, x->name, sizeof x->name);
+    if (co->state == CORO_RUNNING)
+        marks_begin(co, name);
     return 0;
 }
 

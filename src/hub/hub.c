@@ -96,7 +96,7 @@ static noinline void hub_tick(struct cress_hub *h)
         look(h, 0);
         age_stacks(h, now);
     }
-    /* Daemons may keep the line from ever being empty, where a watcher was the last that counted. */
+    /* Daemons may keep the line from ever being empty, and a watcher was the last that counted. */
     if (unlikely(h->in_run && !hub_counts(h)))
         hub_wake(h, &h->thread->native, RUN_AGAIN);
 }
@@ -140,7 +140,7 @@ static noinline void hub_idle(struct cress_hub *h, cress_coro *self)
         if (!runq_empty(&loop->ready))
             return;
     }
-    if (timeout <= AGE_NS || !may_age(h)) {
+    if (timeout < AGE_NS || !may_age(h)) {
         look(h, timeout);
     } else {
         look(h, AGE_NS);

@@ -61,7 +61,7 @@ static inline int fd_begin(struct fd_call *c, int fd, int events)
 /* How long a wait of this call may last: what cress_fd_set_timeout() said. */
 cress_time fd_timeout(const struct fd_call *c);
 
-/* Wait until the descriptor is ready. > 0, the events; or why not: -ETIMEDOUT, -EAGAIN, -EBADF, ... */
+/* Wait until the descriptor is ready. > 0, the events; or why not: -ETIMEDOUT, -EBADF, ... */
 int fd_wait(struct fd_call *c);
 
 /* The same with a timeout of the caller's. Without events: for its being closed only. */

@@ -48,6 +48,8 @@ int loop_init(cress_loop *loop, const struct poller_ops *poller, bool hub)
     runq_init(&loop->ready);
     timers_init(&loop->timers, base_clock());
     list_init(&loop->again);
+    list_init(&loop->foreign);
+    loop->checked = loop->timers.now;
     list_init(&loop->watchers);
     for (int i = 0; i < LOOP_PRIORITIES; i++)
         list_init(&loop->pending[i]);
@@ -191,6 +193,7 @@ static bool something_ready(const cress_loop *loop)
 void loop_look(cress_loop *loop, cress_time timeout)
 {
     fds_rearm(loop);
+    fds_check(loop);
     if (timeout > 0 && something_ready(loop)) /* who was asked for turned out to be closed */
         timeout = 0;
     loop->polls++;
@@ -204,12 +207,27 @@ void loop_look(cress_loop *loop, cress_time timeout)
     wait_for_events(loop, timeout);
     if (atomic_load_explicit(&loop->asleep, memory_order_relaxed))
         atomic_store_explicit(&loop->asleep, false, memory_order_relaxed);
-    if (loop->timers.armed > 0)
+    if (loop->timers.armed > 0 || !list_empty(&loop->foreign))
         loop_tick(loop);
     else {
         take_posted(loop);
         flush_pending(loop);
     }
+}
+
+/* Who waits for a file of others must not wait longer than that, to see whether it is gone. */
+static cress_time patience(const cress_loop *loop)
+{
+    return list_empty(&loop->foreign) ? CRESS_FOREVER : FDS_CHECK_EVERY;
+}
+
+/* How long until the next timer, as of now. */
+static cress_time until_due(cress_loop *loop, cress_time now)
+{
+    cress_time next = timers_next(&loop->timers), most = patience(loop);
+    if (next == TIMER_NEVER || next - now > most)
+        return most;
+    return next > now ? next - now : 0;
 }
 
 cress_time loop_next(cress_loop *loop)
@@ -218,12 +236,9 @@ cress_time loop_next(cress_loop *loop)
     if (!runq_empty(&loop->ready))
         return 0;
     if (loop->timers.armed == 0)
-        return CRESS_FOREVER;
+        return patience(loop);
     cress_time now = loop_tick(loop);
-    if (!runq_empty(&loop->ready))
-        return 0;
-    cress_time next = timers_next(&loop->timers);
-    return next == TIMER_NEVER ? CRESS_FOREVER : next > now ? next - now : 0;
+    return runq_empty(&loop->ready) ? until_due(loop, now) : 0;
 }
 
 /* --- a loop by itself ------------------------------------------------------------------------ */
@@ -253,10 +268,8 @@ static cress_time left_alone(cress_loop *loop)
     if (something_ready(loop))
         return 0;
     if (loop->timers.armed == 0)
-        return CRESS_FOREVER;
-    cress_time now = read_clock(loop);
-    cress_time next = timers_next(&loop->timers);
-    return next == TIMER_NEVER ? CRESS_FOREVER : next > now ? next - now : 0;
+        return patience(loop);
+    return until_due(loop, read_clock(loop));
 }
 
 /* Run what is ready now, not what it makes ready. */
@@ -282,7 +295,9 @@ int cress_loop_run(cress_loop *loop, cress_run_mode mode)
     do {
         /* What is not referenced is called when it is ready, but not waited for. */
         bool wait = mode != CRESS_RUN_NOWAIT && loop_alive(loop);
-        loop_look(loop, wait ? left_alone(loop) : 0);
+        do
+            loop_look(loop, wait ? left_alone(loop) : 0);
+        while (wait && !something_ready(loop) && loop_alive(loop) && !list_empty(&loop->foreign));
         run_ready(loop);
     } while (mode == CRESS_RUN_DEFAULT && !loop->stop && loop_busy(loop));
     loop->running = false;

@@ -43,6 +43,8 @@ struct cress_loop {
     struct timers timers;
     size_t refs;                          /* see (1) */
     struct list again;                    /* fd entries whose waits must be asked for again */
+    struct list foreign;                  /* others that may be closed behind our back: fds.h (6) */
+    cress_time checked;                   /* when these were looked at */
     struct list pending[LOOP_PRIORITIES]; /* watchers that became ready in this turn */
     struct list watchers;                 /* active ones */
 

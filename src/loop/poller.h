@@ -6,7 +6,8 @@
  *   want    Somebody is about to wait: an event of `events` that holds now or comes later shall be
  *           told by wait() at least once. Called for each wait, so what the kernel knows already
  *           costs nothing. Must work when the number means another file than last time, unless
- *           the entry is FD_OURS.
+ *           the entry is FD_OURS. With no events: only see whether that is so, for those who wait
+ *           already; an error says that it is.
  *   unwant  Nobody waits any more. May do nothing: a late event finds nobody.
  *   forget  The descriptor is closed next, or given away: no event may come from the file it means
  *           now, even if a duplicate of it stays open.

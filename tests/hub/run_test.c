@@ -21,7 +21,7 @@ static int begin(void **state)
     return 0;
 }
 
-/* For tests that leave something blocked on purpose: it is abandoned, in a thread of no more use. */
+/* For tests that leave something blocked on purpose: abandoned, in a thread of no more use. */
 static int end(void **state)
 {
     CHECK_GE(cress_hub_destroy(0), 0);
