@@ -493,6 +493,35 @@ static void what_is_closed_behind_our_back_is_told_when_its_number_is_waited_for
     close_pair(others);
 }
 
+static int swap_at, swap_with, swap_over;
+
+/* Another thread's doing, between two system calls of this one. */
+static bool swap_files(const char *what)
+{
+    if (strcmp(what, "epoll_ctl") == 0 && swap_at-- == 0)
+        CHECK_EQ(dup2(swap_with, swap_over), swap_over);
+    return false;
+}
+
+static void a_number_that_changes_hands_while_the_set_is_linked_is_told(void **state)
+{
+    (void)state;
+    int fds[2], others[2];
+    unix_pair(fds);
+    unix_pair(others);
+    struct pollfd set[2] = { { fds[0], POLLIN, 0 }, { fds[0], POLLIN, 0 } };
+    swap_at = 1, swap_with = others[0], swap_over = fds[0];
+    CHECK_EQ(cress_yield(), 0); /* the hub is there */
+    cress__fault_hook = swap_files;
+    CHECK_EQ(cress_poll(set, 2, CRESS_SECONDS(LIMIT)), 1);
+    cress__fault_hook = NULL;
+    CHECK_EQ(set[0].revents, POLLNVAL);
+    CHECK_EQ(set[1].revents, 0);
+    CHECK_EQ(close(fds[0]), 0);
+    CHECK_EQ(cress_close(fds[1]), 0);
+    close_pair(others);
+}
+
 struct selects {
     int n;
     fd_set sets[3];
@@ -705,6 +734,7 @@ int main(void)
         TEST(a_set_of_a_thousand),
         TEST(what_is_closed_during_poll_is_told_even_if_its_number_comes_again),
         TEST(what_is_closed_behind_our_back_is_told_when_its_number_is_waited_for),
+        TEST(a_number_that_changes_hands_while_the_set_is_linked_is_told),
         TEST(select_refuses_what_is_not_open_and_leaves_the_sets_alone),
         TEST(select_wakes_for_what_its_sets_mean_and_touches_no_bit_beyond),
         TEST(select_sleeps_through_a_hang_up_that_it_was_not_asked_about),
