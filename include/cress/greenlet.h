@@ -30,7 +30,8 @@ typedef enum cress_outcome_kind {
     CRESS_ALIVE,    /**< not yet */
     CRESS_RETURNED, /**< its function returned, or cress_exit() */
     CRESS_FAILED,   /**< cress_exit_error() */
-    CRESS_KILLED    /**< killed, and did not cress_cancel_ack() it; or never ran */
+    CRESS_KILLED    /**< killed, told so by a call, and did not cress_cancel_ack() it; or never ran.
+                         A kill that no call has told of came too late: then it returned. */
 } cress_outcome_kind;
 
 /* --- beginning ------------------------------------------------------------------------------- */
@@ -60,8 +61,9 @@ typedef struct cress_spawn_options {
     /** called instead of fn when it never runs: by who kills it, by the end of its hub, or when no
      * stack can be had for it (it has failed with -ENOMEM then); must not block */
     void (*on_discard)(void *arg);
-    void (*value_free)(void *value); /**< called with the value when the last reference
-                                          goes, the hub's own too; must not block */
+    void (*value_free)(void *value); /**< called with what its function returned, killed or not,
+                                          when the last reference goes; must not block */
+    cress_time defer_limit;          /**< how long its deferred functions may take in all; 0: 5 s */
     cress_hub *hub;                  /**< NULL: this thread's */
     bool daemon;  /**< does not keep cress_run() going, nor count against a deadlock */
     bool any_hub; /**< another hub may start it if this one is busy */
@@ -75,7 +77,7 @@ typedef struct cress_spawn_options {
  *
  * Never switches. Any thread.
  *
- * @return 0; -EINVAL, fn is NULL, size is not set, a delay is negative, a stack larger than 1 GiB;
+ * @return 0; -EINVAL, fn is NULL, size is not set, a time is negative, a stack larger than 1 GiB;
  *         -ENOMEM, -EMFILE; -EXDEV, another thread's hub without shared; -EOWNERDEAD, that hub has
  *         ended; -ENOTSUP, any_hub and shared: announced, not built yet
  */
@@ -250,7 +252,7 @@ CRESS_API void cress_unref(cress_greenlet *g);
 
 /** A link: the caller's memory, its fields private. All-zero is valid. */
 typedef struct cress_link_node {
-    uintptr_t words[6];
+    uintptr_t words[8];
 } cress_link_node;
 
 /** Called in the hub when g has ended. A negative result goes to the error hook. */

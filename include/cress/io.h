@@ -125,22 +125,27 @@ CRESS_API int cress_shutdown(int fd, int how);
  */
 CRESS_API int cress_wait_fd(int fd, int events, cress_time timeout);
 
-/** poll(2) for greenlets: the same structure, semantics and events, with a cress_time as timeout;
- * any negative timeout is for ever. Overlapping calls are fine.
+/** poll(2) for greenlets: the same structure, events and counting, with a cress_time as timeout;
+ * any negative one is for ever. Negative descriptors are passed over, those that are not open are
+ * told by POLLNVAL, also when another greenlet closes one meanwhile. Any number of calls may overlap
+ * with each other and with reads and writes: nobody is kept out.
  *
- * Switches once at least. A cancellation point.
+ * Switches once at least, also when something is ready and when timeout is 0. A cancellation
+ * point. revents are 0 after a wait that failed.
  *
- * @return how many have revents, 0 when the timeout elapsed; -ECANCELED; -EPERM; -ENOMEM; -EXDEV
+ * @return how many have revents, 0 when the timeout elapsed; -EINVAL, n is larger than
+ *         RLIMIT_NOFILE; -EFAULT; -ECANCELED; -EPERM, in a callback; -EDEADLK; -ENOMEM; -EXDEV
  */
 CRESS_API int cress_poll(struct pollfd *fds, size_t n, cress_time timeout);
 
-/** select(2) for greenlets: the same sets and semantics, with a cress_time as timeout; negative is
- * -EINVAL. Descriptors are below FD_SETSIZE. Sets are written on success only.
+/** select(2) for greenlets: the same sets and counting, with a cress_time as timeout. A set may be
+ * NULL. Sets are written on success only, and of them no more than the bits below n.
  *
- * Switches once at least. A cancellation point.
+ * Switches and overlaps as cress_poll(). A cancellation point.
  *
- * @return how many are ready, 0 when the timeout elapsed (the sets are empty then); -EBADF, one of
- *         them is not open; -EINVAL; -ECANCELED; -EPERM; -ENOMEM; -EXDEV
+ * @return how many bits are set, 0 when the timeout elapsed; -EBADF, one of them is not open, or
+ *         another greenlet closed it meanwhile; -EINVAL, a negative timeout or n, or n larger than
+ *         FD_SETSIZE; -ECANCELED; -EPERM, in a callback; -EDEADLK; -ENOMEM; -EXDEV
  */
 CRESS_API int cress_select(int n, fd_set *readable, fd_set *writable, fd_set *exceptional,
                            cress_time timeout);

@@ -10,13 +10,7 @@
 /* --- the clock ------------------------------------------------------------------------------- */
 
 #ifdef CRESS_TESTING
-cress_time (*cress__clock_hook)(void);
 void (*cress__clock_pass)(cress_time by);
-
-cress_time loop_clock(void)
-{
-    return cress__clock_hook != NULL ? cress__clock_hook() : sys_now();
-}
 
 /* On a test's clock nobody waits: what comes at once is looked for, else the time has passed. */
 static void wait_for_events(cress_loop *loop, cress_time timeout)
@@ -27,11 +21,6 @@ static void wait_for_events(cress_loop *loop, cress_time timeout)
         cress__clock_pass(timeout);
 }
 #else
-cress_time loop_clock(void)
-{
-    return sys_now();
-}
-
 static void wait_for_events(cress_loop *loop, cress_time timeout)
 {
     loop->poller->wait(loop, timeout);
@@ -57,7 +46,7 @@ int loop_init(cress_loop *loop, const struct poller_ops *poller, bool hub)
 {
     memset(loop, 0, sizeof *loop);
     runq_init(&loop->ready);
-    timers_init(&loop->timers, loop_clock());
+    timers_init(&loop->timers, base_clock());
     list_init(&loop->again);
     list_init(&loop->foreign);
     loop->checked = loop->timers.now;
@@ -184,7 +173,7 @@ static void flush_pending(cress_loop *loop)
 
 cress_time loop_tick(cress_loop *loop)
 {
-    cress_time now = loop_clock();
+    cress_time now = base_clock();
     timers_advance(&loop->timers, now);
     loop->read_in = loop->polls;
     take_posted(loop);
@@ -268,7 +257,7 @@ static bool loop_busy(const cress_loop *loop)
 /* The clock is read, but nothing fires: in a turn descriptors come first. */
 static cress_time read_clock(cress_loop *loop)
 {
-    cress_time now = loop_clock();
+    cress_time now = base_clock();
     timers_read(&loop->timers, now);
     return now;
 }
@@ -331,7 +320,7 @@ int cress_loop_break(cress_loop *loop)
 cress_time cress_loop_now(cress_loop *loop)
 {
     if (loop->read_in != loop->polls) {
-        timers_read(&loop->timers, loop_clock());
+        timers_read(&loop->timers, base_clock());
         loop->read_in = loop->polls;
     }
     return loop->timers.now;

@@ -15,6 +15,7 @@
 #ifndef CRESS_LOOP_LOOP_H
 #define CRESS_LOOP_LOOP_H
 
+#include "base/clock.h"
 #include "base/runq.h"
 #include "loop/fds.h"
 #include "loop/poller.h"
@@ -106,11 +107,7 @@ void watch_end_all(cress_loop *loop);
 /* From any thread. */
 void loop_post_mt(cress_loop *loop, struct callback *callback);
 
-/* The clock: CLOCK_MONOTONIC, or in test builds what cress__clock_hook says. */
-cress_time loop_clock(void);
-
 #ifdef CRESS_TESTING
-extern cress_time (*cress__clock_hook)(void);
 /* Called instead of waiting while the clock is a test's: time passes at once. */
 extern void (*cress__clock_pass)(cress_time by);
 #endif

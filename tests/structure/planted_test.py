@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 import unittest
 
+import behaviour
 import contract
 import format as layout
 import headers
@@ -304,6 +305,58 @@ class Width(Planted):
         self.write("out/CMakeCache.txt", "")
         self.write("out/generated.c", "/" * 101 + "\n")
         self.finds(width.problems(self.tree))
+
+
+class Behaviour(Planted):
+    PAGE = "# Page\n\n## 1 Lives (1.1 to 1.2)\n\n| | case | shown by |\n|---|---|---|\n" \
+           "| 1.1 | It lives | `hub.kill: it_lives`, `faults.hub: it_lives` |\n" \
+           "| 1.2 | It ends | Left out: there is no end |\n"
+
+    def setUp(self):
+        super().setUp()
+        self.write("docs/behaviour.md", self.PAGE)
+        for name in ("hub/kill_test.c", "faults/hub.c"):
+            self.write("tests/" + name, "static void it_lives(void **state)\n{\n}\n")
+
+    def problems(self, strict=False):
+        return behaviour.problems(self.tree, strict)[:2]
+
+    def test_a_clean_page_passes(self):
+        self.finds(self.problems())
+
+    def test_a_missing_number_is_found(self):
+        self.replace("docs/behaviour.md", "1.1 to 1.2", "1.1 to 1.3")
+        self.finds(self.problems(), "1.3 is missing")
+
+    def test_a_row_too_many_is_found(self):
+        self.replace("docs/behaviour.md", "1.1 to 1.2", "1.1 to 1.1")
+        self.finds(self.problems(), "out of order, twice, or no row: ['1.2']")
+
+    def test_a_number_that_stands_twice_is_found(self):
+        self.append("docs/behaviour.md", "| 1.2 | It ends | Left out: there is no end |\n")
+        self.finds(self.problems(), "out of order, twice, or no row")
+
+    def test_a_heading_that_promises_nothing_is_found(self):
+        self.append("docs/behaviour.md", "## 2 More\n")
+        found, _ = self.problems()
+        self.assertIn("no row: ['## 2 More']", found[0])
+
+    def test_a_row_without_test_or_reason_is_found(self):
+        self.replace("docs/behaviour.md", "Left out: there is no end", "Left out")
+        self.finds(self.problems(), "1.2 names no test, and no reason")
+
+    def test_a_test_program_that_does_not_exist_is_found(self):
+        self.replace("docs/behaviour.md", "hub.kill", "hub.gill")
+        self.finds(self.problems(), "1.1: there is no test hub.gill")
+
+    def test_a_test_that_does_not_exist_is_found(self):
+        self.replace("tests/faults/hub.c", "it_lives", "it_dies")
+        self.finds(self.problems(), "1.1: faults.hub has no it_lives")
+
+    def test_not_yet_passes_until_it_is_strict(self):
+        self.replace("docs/behaviour.md", "Left out: there is no end", "**Not yet**")
+        self.finds(self.problems())
+        self.finds(self.problems(strict=True), "1.2 has no test yet")
 
 
 class Snippets(Planted):
