@@ -114,6 +114,13 @@ static void drop(struct poll_poller *p, uint32_t i)
         moved->poller_index = i;
 }
 
+/* The end of what the peer sends is readable too, so who asks for the one may be told of both: a short
+ * read after it means something else (FD_ODD). */
+static short asked(int events)
+{
+    return (short)(events & CRESS_IN ? events | CRESS_RDHUP : events);
+}
+
 /* Waits have gone: ask for what the others want, or for nothing. */
 static void settle(struct poll_poller *p, uint32_t i)
 {
@@ -121,7 +128,7 @@ static void settle(struct poll_poller *p, uint32_t i)
     if (wanted == 0)
         drop(p, i);
     else
-        p->fds[i].events = (short)wanted;
+        p->fds[i].events = asked(wanted);
 }
 
 static int add(struct poll_poller *p, int fd, struct fd_entry *entry)
@@ -168,7 +175,7 @@ static int poll_want(cress_loop *loop, int fd, struct fd_entry *entry, int event
         settle(p, entry->poller_index); /* those who wait already find out by POLLNVAL */
         return error;
     }
-    p->fds[entry->poller_index].events = (short)(events | fds_wanted(entry));
+    p->fds[entry->poller_index].events = asked(events | fds_wanted(entry));
     return 0;
 }
 
