@@ -199,6 +199,7 @@ static void what_was_seen_of_ours_is_remembered(void **state)
     put(fds[1]);
     look();
     CHECK(!(entry->flags & (FD_EMPTY | FD_ODD)));
+    CHECK_EQ(wait_for(&w, fds[0], CRESS_IN), 0); /* poll(2) asks for what is waited for only */
     close(fds[1]);
     look();
     CHECK(entry->flags & FD_ODD); /* hung up: from now on no short cut */
