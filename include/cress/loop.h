@@ -15,7 +15,8 @@
  * that were there when the turn began, so that one that posts itself again starves nobody.
  *
  * A hub's loop has turns when the hub finds nobody to run, and now and then while it is busy; then
- * prepare watchers are called with what was found, in front of it.
+ * prepare watchers are called with what was found, in front of it. The clock, and what other threads
+ * have sent, a busy hub looks at in between too.
  *
  * fork(2): in the child, the loop of the thread that forked goes on with all its watchers, at its first
  * use and with descriptors of its own; what the parent waits for is not touched. Fork watchers are

@@ -45,6 +45,12 @@ static inline struct watch *watch_inside(cress_watch *w)
     return (struct watch *)(void *)w;
 }
 
+/* What a kind begins with; NULL stays NULL. */
+static inline cress_watch *watch_of(void *kind)
+{
+    return kind;
+}
+
 /* Common part of all init functions: 0; -EINVAL; -EXDEV. */
 int watch_init(cress_watch *public, const struct watch_kind *kind, cress_loop *loop,
                cress_watch_fn fn, void *arg);

@@ -35,7 +35,7 @@ static const struct watch_kind kind = { .name = "async watcher", .stop = stop, .
 int cress_watch_async_init(cress_watch_async *public, cress_loop *loop, cress_watch_fn fn,
                            void *arg)
 {
-    int error = watch_init(&public->watch, &kind, loop, fn, arg);
+    int error = watch_init(watch_of(public), &kind, loop, fn, arg);
     if (error == 0)
         of_watch(watch_inside(&public->watch))->notice = (struct notice){ .come = come };
     return error;

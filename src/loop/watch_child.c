@@ -129,7 +129,7 @@ int cress_watch_child_init(cress_watch_child *public, cress_loop *loop, pid_t pi
 {
     if (pid < 1)
         return -EINVAL;
-    int error = watch_init(&public->watch, &kind, loop, fn, arg);
+    int error = watch_init(watch_of(public), &kind, loop, fn, arg);
     if (error == 0)
         of_watch(watch_inside(&public->watch))->pid = pid;
     return error;

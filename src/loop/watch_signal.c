@@ -66,7 +66,7 @@ int cress_watch_signal_init(cress_watch_signal *public, cress_loop *loop, int si
 {
     if (!signals_known(signal))
         return -EINVAL;
-    int error = watch_init(&public->watch, &kind, loop, fn, arg);
+    int error = watch_init(watch_of(public), &kind, loop, fn, arg);
     if (error == 0)
         of_watch(watch_inside(&public->watch))->listener =
             (struct listener){ .signal = signal, .loop = loop, .notice.come = come };

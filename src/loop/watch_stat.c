@@ -310,7 +310,7 @@ int cress_watch_stat_init(cress_watch_stat *public, cress_loop *loop, const char
 {
     if (path == NULL || *path == '\0' || interval < 0)
         return -EINVAL;
-    int error = watch_init(&public->watch, &kind, loop, fn, arg);
+    int error = watch_init(watch_of(public), &kind, loop, fn, arg);
     if (error < 0)
         return error;
     struct watch_stat *w = of_watch(watch_inside(&public->watch));

@@ -13,21 +13,21 @@ static const struct watch_kind after_fork = { .name = "fork watcher", .part = PA
 int cress_watch_prepare_init(cress_watch_prepare *public, cress_loop *loop, cress_watch_fn fn,
                              void *arg)
 {
-    return watch_init(&public->watch, &prepare, loop, fn, arg);
+    return watch_init(watch_of(public), &prepare, loop, fn, arg);
 }
 
 int cress_watch_check_init(cress_watch_check *public, cress_loop *loop, cress_watch_fn fn,
                            void *arg)
 {
-    return watch_init(&public->watch, &check, loop, fn, arg);
+    return watch_init(watch_of(public), &check, loop, fn, arg);
 }
 
 int cress_watch_idle_init(cress_watch_idle *public, cress_loop *loop, cress_watch_fn fn, void *arg)
 {
-    return watch_init(&public->watch, &idle, loop, fn, arg);
+    return watch_init(watch_of(public), &idle, loop, fn, arg);
 }
 
 int cress_watch_fork_init(cress_watch_fork *public, cress_loop *loop, cress_watch_fn fn, void *arg)
 {
-    return watch_init(&public->watch, &after_fork, loop, fn, arg);
+    return watch_init(watch_of(public), &after_fork, loop, fn, arg);
 }
