@@ -683,6 +683,12 @@ static void nothing_is_answered_with_nothing(void **state)
     CHECK_EQ(cress_loop_set_error_hook(NULL, NULL, NULL), -EINVAL);
 }
 
+static int nothing(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -696,7 +702,9 @@ int main(void)
     };
     cress_hub *hub; /* what a thread keeps until it ends is there from now on */
     CHECK_EQ(cress_hub_get(&hub), 0);
-    CHECK_EQ(cress_sleep(CRESS_US(1)), 0);
+    cress_callback callback = { 0 };
+    CHECK_EQ(cress_post(hub, &callback, nothing, NULL), 0);
+    CHECK_EQ(cress_run(CRESS_FOREVER), 0);
     CHECK_EQ(cress_hub_destroy(0), 0);
     signal(SIGUSR1, SIG_IGN); /* raised also where nobody watches */
     return RUN_TESTS(tests);
