@@ -258,11 +258,11 @@ static inline pid_t sys_reap(pid_t pid, int *status)
     return (pid_t)syscall4(SYS_wait4, pid, (long)status, WNOHANG, 0);
 }
 
-/* Whether a child has ended, and is there to be reaped: 1; 0; or -ECHILD. */
+/* Whether a child has ended, and is there to be reaped: 1; 0; -ECHILD; -EINTR. */
 static inline int sys_has_ended(pid_t pid)
 {
     if (fault("waitid"))
-        return -ECHILD;
+        return -EINTR;
     siginfo_t info;
     info.si_pid = 0;
     int error =

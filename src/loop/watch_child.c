@@ -32,6 +32,15 @@ static struct watch_child *of_watch(struct watch *base)
     return container_of(base, struct watch_child, watch);
 }
 
+static int has_ended(pid_t pid)
+{
+    int ended;
+    do
+        ended = sys_has_ended(pid);
+    while (ended == -EINTR);
+    return ended;
+}
+
 static void pidfd_ready(struct fd_wait *wait, int events)
 {
     (void)events;
@@ -42,7 +51,7 @@ static void pidfd_ready(struct fd_wait *wait, int events)
 static void sigchld_came(struct notice *notice)
 {
     struct watch_child *w = container_of(notice, struct watch_child, listener.notice);
-    if (sys_has_ended(w->pid) != 0)
+    if (has_ended(w->pid) != 0)
         watch_ready(&w->watch, 0);
 }
 
@@ -61,7 +70,7 @@ static int listen_to_sigchld(struct watch_child *w)
 static int start(struct watch *base)
 {
     struct watch_child *w = of_watch(base);
-    int ended = sys_has_ended(w->pid);
+    int ended = has_ended(w->pid);
     if (ended < 0)
         return ended;
     w->reaped = false;

@@ -196,8 +196,9 @@ static void told(struct inotify *in, const struct inotify_event *e)
 
 static void readable(struct fd_wait *wait, int events)
 {
-    (void)events;
     struct inotify *in = container_of(wait, struct inotify, own.wait);
+    if (events < 0)
+        return; /* the poller has lost it: the interval is left */
     ssize_t n = sys_read(in->own.fd, in->events, sizeof in->events);
     /* What is left is told again, see own_fd. */
     for (ssize_t at = 0; at < n;) {

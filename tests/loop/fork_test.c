@@ -503,6 +503,10 @@ static void only_the_forking_threads_loop_is_there(void *arg)
 static void loops_of_other_threads_are_not_there_in_the_child(void **state)
 {
     (void)state;
+#ifdef CRESS_TSAN
+    printf("        left out: ThreadSanitizer ends a child that starts threads\n");
+    return;
+#endif
     start_all();
     atomic_store(&over, false);
     for (int i = 0; i < THREADS; i++) {

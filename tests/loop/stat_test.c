@@ -239,7 +239,7 @@ static void many_changes_beside_it_do_not_hide_its_own(void **state)
     put(in_folder("file"), "x");
     watch(in_folder("file"));
     for (int i = 0; i < 300; i++) {
-        char name[32];
+        char name[64];
         snprintf(name, sizeof name, "a_name_as_long_as_this_%d", i);
         put(in_folder(name), "x");
     }
