@@ -75,14 +75,14 @@ static const struct poller_ops lost = {
 /* --- the loops of the process ---------------------------------------------------------------- */
 
 static struct list loops = { &loops, &loops }; /* under fork_lock() */
-unsigned cress__loops_whole;
+atomic_uint cress__loops_whole;
 
 /* The loops of threads that have not come along. A thread that the child has made since may have been
  * given the memory of one of them, but its loops were born after the fork. */
 void loops_bury(void)
 {
     uint64_t mask = fork_lock();
-    if (cress__loops_whole == cress__forks)
+    if (atomic_load(&cress__loops_whole) == cress__forks)
         goto done; /* another thread was first */
     for (struct list *n = loops.next, *next; n != &loops; n = next) {
         next = n->next;
@@ -94,7 +94,7 @@ void loops_bury(void)
         watch_bury(loop);
         loop->poller->abandon(loop);
     }
-    cress__loops_whole = cress__forks;
+    atomic_store(&cress__loops_whole, cress__forks);
 done:
     fork_unlock(mask);
 }

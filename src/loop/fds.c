@@ -43,6 +43,9 @@ int fds_wanted(const struct fd_entry *entry)
 
 int fds_wait(cress_loop *loop, int fd, struct fd_entry *entry, struct fd_wait *wait)
 {
+    int error = loop_refresh(loop);
+    if (unlikely(error < 0))
+        return error;
     cress_loop *owner = atomic_load_explicit(&entry->loop, memory_order_relaxed);
     if (unlikely(owner != loop)) {
         if (owner != NULL || !atomic_compare_exchange_strong(&entry->loop, &owner, loop))
@@ -51,7 +54,7 @@ int fds_wait(cress_loop *loop, int fd, struct fd_entry *entry, struct fd_wait *w
             list_init(&entry->waits);
         entry->fd = fd;
     }
-    int error = wait->events != 0 ? loop->poller->want(loop, fd, entry, wait->events) : 0;
+    error = wait->events != 0 ? loop->poller->want(loop, fd, entry, wait->events) : 0;
     if (unlikely(error < 0))
         return error;
     wait->entry = entry;

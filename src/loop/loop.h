@@ -144,13 +144,12 @@ void loop_delist(cress_loop *loop);
 int loop_after_fork(cress_loop *loop);
 
 /* In a child: let the loops of threads that are not there go. */
-extern unsigned
-    cress__loops_whole; /* as of which fork that was done; under fork_lock() to change */
+extern atomic_uint cress__loops_whole; /* as of which fork that was done */
 void loops_bury(void);
 
 static inline void loops_refresh(void)
 {
-    if (unlikely(cress__loops_whole != cress__forks))
+    if (unlikely(atomic_load_explicit(&cress__loops_whole, memory_order_acquire) != cress__forks))
         loops_bury();
 }
 

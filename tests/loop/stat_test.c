@@ -153,13 +153,19 @@ static void it_appears_and_goes_again_and_again(void **state)
 static void another_file_takes_its_name(void **state)
 {
     (void)state;
-    const char *path = in_folder("file"), *other = in_folder("other");
+    char path[128], other[128];
+    strcpy(path, in_folder("file"));
+    strcpy(other, in_folder("other"));
     put(path, "x");
     watch(path);
     for (int i = 0; i < 3; i++) {
         put(other, "y");
         turns();
         CHECK_EQ(calls, 0); /* that is not the one */
+        char kept[32];
+        snprintf(kept, sizeof kept, "kept%d", i);
+        CHECK_EQ(link(path, in_folder(kept)), 0); /* the old one lives on, under another name */
+        is_noticed();
         CHECK_EQ(rename(other, path), 0);
         is_noticed();
         put(path, "z"); /* and it is the new one that is watched */
