@@ -21,7 +21,7 @@ help:
 	@echo "make            the library, optimised, in build/release"
 	@echo "make demo       1000 connections echoed by threads, epoll and cress, with a table"
 	@echo "make test       all tests"
-	@echo "make install    headers, libraries, cress.pc, CMake package [PREFIX=/usr/local DESTDIR=]"
+	@echo "make install    headers, libraries, cress.pc [PREFIX=/usr/local DESTDIR=]"
 	@echo "make bench      cress beside its peers, which are installed from Debian"
 	@echo "make docs       HTML and manual pages from the headers"
 	@echo "make mutants    the suite must fail on each of the planted defects"

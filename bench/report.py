@@ -1,4 +1,4 @@
-"""What bench/demo and bench/run share: medians, tables, TSV files and pictures. No I/O but files."""
+"""What bench/demo and bench/run share: medians, tables, TSV files, pictures. No I/O but files."""
 
 import html
 import math
@@ -76,7 +76,8 @@ def write_bars(path, title, note, panels):
                     share = 0.1 + 0.9 * math.log(value / smallest) / math.log(largest / smallest)
                 length = max(1.0, share * (width - left - right))
             kind = "ours" if label.startswith("cress") else "theirs"
-            out.append(f'<text x="{left - 8}" y="{y + 15}" class="label">{html.escape(label)}</text>')
+            out.append(f'<text x="{left - 8}" y="{y + 15}" class="label">'
+                       f'{html.escape(label)}</text>')
             out.append(f'<rect x="{left}" y="{y + 3}" width="{length:.1f}" height="{line - 6}" '
                        f'class="{kind}"/>')
             out.append(f'<text x="{left + length + 6:.1f}" y="{y + 15}" class="value">'
@@ -106,7 +107,8 @@ def machine():
                 break
     release = os.uname()
     count = len(os.sched_getaffinity(0))
-    return f"{model}, {count} core{'s' if count != 1 else ''}, Linux {release.release} {release.machine}"
+    cores = f"{count} core{'s' if count != 1 else ''}"
+    return f"{model}, {cores}, Linux {release.release} {release.machine}"
 
 
 def missing_packages(names):

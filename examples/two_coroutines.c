@@ -1,4 +1,4 @@
-/* two_coroutines - two functions take turns on one thread, and nobody else decides whose turn it is.
+/* two_coroutines - two functions take turns on one thread; nobody else decides whose turn it is.
  *
  * Raw coroutines, without any scheduler: whoever runs says who comes next. When f1 returns, its
  * parent goes on: main, which made it. f2 is left where it stands and given up.

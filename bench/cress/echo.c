@@ -34,7 +34,7 @@ static void *answer(void *arg)
     return NULL;
 }
 
-/* With a buffer that the answer does not fill: then a TCP socket is known to be empty afterwards. */
+/* With a buffer that the answer does not fill: then a TCP socket is known to be empty after. */
 static int read_answer(int fd, char *buffer, size_t size)
 {
     size_t got = 0;

@@ -102,7 +102,8 @@ func newLaps(n, switches int) *laps {
 func (l *laps) next() {
 	if l.lap == l.each {
 		if l.segment >= 0 {
-			l.ns = append(l.ns, float64(time.Since(l.start).Nanoseconds())/float64(l.each*l.n))
+			took := float64(time.Since(l.start).Nanoseconds())
+			l.ns = append(l.ns, took/float64(l.each*l.n))
 		}
 		l.segment++
 		l.lap = 0

@@ -26,8 +26,8 @@
 /** Marks what the shared library exports. */
 #define CRESS_API __attribute__((visibility("default")))
 
-/* What every CRESS_X_INIT stands for: all zero, except that size is set. C++ learned to name members
- * in initialisers only with C++20, and warns of those that are not named. */
+/* What every CRESS_X_INIT stands for: all zero, except that size is set. C++ learned to name
+ * members in initialisers only with C++20, and warns of those that are not named. */
 #ifdef __cplusplus
 template <typename options> static inline options cress__sized(void)
 {

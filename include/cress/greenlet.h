@@ -30,7 +30,8 @@ typedef enum cress_outcome_kind {
     CRESS_ALIVE,    /**< not yet */
     CRESS_RETURNED, /**< its function returned, or cress_exit() */
     CRESS_FAILED,   /**< cress_exit_error() */
-    CRESS_KILLED    /**< killed, and did not cress_cancel_ack() it; or never ran */
+    CRESS_KILLED    /**< killed, told so by a call, and did not cress_cancel_ack() it; or never ran.
+                         A kill that no call has told of came too late: then it returned. */
 } cress_outcome_kind;
 
 /* --- beginning ------------------------------------------------------------------------------- */
@@ -60,8 +61,9 @@ typedef struct cress_spawn_options {
     /** called instead of fn when it never runs: by who kills it, by the end of its hub, or when no
      * stack can be had for it (it has failed with -ENOMEM then); must not block */
     void (*on_discard)(void *arg);
-    void (*value_free)(void *value); /**< called with the value when the last reference
-                                          goes, the hub's own too; must not block */
+    void (*value_free)(void *value); /**< called with what its function returned, killed or not,
+                                          when the last reference goes; must not block */
+    cress_time defer_limit;          /**< how long its deferred functions may take in all; 0: 5 s */
     cress_hub *hub;                  /**< NULL: this thread's */
     bool daemon;  /**< does not keep cress_run() going, nor count against a deadlock */
     bool any_hub; /**< another hub may start it if this one is busy */
@@ -75,7 +77,7 @@ typedef struct cress_spawn_options {
  *
  * Never switches. Any thread.
  *
- * @return 0; -EINVAL, fn is NULL, size is not set, a delay is negative, a stack larger than 1 GiB;
+ * @return 0; -EINVAL, fn is NULL, size is not set, a time is negative, a stack larger than 1 GiB;
  *         -ENOMEM, -EMFILE; -EXDEV, another thread's hub without shared; -EOWNERDEAD, that hub has
  *         ended; -ENOTSUP, any_hub and shared: announced, not built yet
  */
@@ -191,13 +193,46 @@ CRESS_API int cress_error(const cress_greenlet *g);
 
 /** A number that no other greenlet of the process ever has. Any thread. */
 CRESS_API uint64_t cress_id(const cress_greenlet *g);
-/** A small number that no other greenlet of its hub has; given when first asked for, reused when the
- * greenlet is freed, lowest first. UINT32_MAX: no memory, or its hub has ended. */
+/** A small number that no other greenlet of its hub has; given when first asked for, reused when
+ * the greenlet is freed, lowest first. UINT32_MAX: no memory, or its hub has ended. */
 CRESS_API uint32_t cress_slot(cress_greenlet *g);
 /** Its name; "" when it has none, "main" for the main greenlet. Valid until it is set again. */
 CRESS_API const char *cress_name(const cress_greenlet *g);
 /** Set the name, of which 31 bytes are kept. @return 0; -EINVAL; -ENOMEM; -EXDEV */
 CRESS_API int cress_set_name(cress_greenlet *g, const char *name);
+
+/** How much stack the greenlets of one name have used. */
+typedef struct cress_stack_mark {
+    char name[32];
+    size_t peak;       /**< the most bytes of stack that one of them used */
+    size_t stack_size; /**< how many that one had */
+    uint64_t ended;    /**< how many of that name have ended */
+    uint64_t reserved;
+} cress_stack_mark;
+
+/** So many names are told apart; all further ones are CRESS_STACK_MARKS_OTHERS. */
+#define CRESS_STACK_MARKS_MAX 512
+#define CRESS_STACK_MARKS_OTHERS "(others)"
+
+/** Keep, from now on, for each name the most stack that a greenlet of it has used: what to ask for
+ * as stack_size. Starting forgets what was kept before; stopping (on = false) keeps it to be read.
+ *
+ * Counts greenlets that end while it is on, by the name they have then; those without a name, and
+ * those that are abandoned, it does not. Exact to two pages for a greenlet that was named when it
+ * was spawned, or names itself; another one's figure may include what earlier owners of its stack
+ * used. Costs each greenlet with a name a few microseconds, all others nothing. Never switches. Any
+ * thread, for the process.
+ */
+CRESS_API void cress_stack_marks_enable(bool on);
+
+/** Copy what has been kept, the names in the order in which they first came: at most n marks.
+ *
+ * Never switches. Any thread.
+ *
+ * @return how many names there are, which may be more than n (0 only asks); -EINVAL, marks is NULL
+ *         and n is not 0
+ */
+CRESS_API ssize_t cress_stack_marks(cress_stack_mark *marks, size_t n);
 
 /** The greenlet that runs, no new reference; NULL in callbacks, in a raw coroutine, and when this
  * thread has no hub. Any thread. */
@@ -217,7 +252,7 @@ CRESS_API void cress_unref(cress_greenlet *g);
 
 /** A link: the caller's memory, its fields private. All-zero is valid. */
 typedef struct cress_link_node {
-    uintptr_t words[6];
+    uintptr_t words[8];
 } cress_link_node;
 
 /** Called in the hub when g has ended. A negative result goes to the error hook. */

@@ -39,14 +39,15 @@ CRESS_API int cress_hub_get(cress_hub **out);
 CRESS_API cress_hub *cress_hub_current(void);
 
 /** End this thread's hub; done by itself when a thread other than the first one ends. Greenlets
- * that never ran are discarded, all others given grace to end, and those that do not are
- * abandoned and named to the error hook; so are raw coroutines that wait in it. (Killing
- * greenlets first comes with cress_kill().) Timers and descriptors are forgotten, not closed;
- * posted callbacks do not run. The next call that needs one makes a new hub.
+ * that never ran are discarded. All others, daemons too, are killed and given grace to end; those
+ * that do not are abandoned and named to the error hook, and so are raw coroutines that wait in it.
+ * Functions that main deferred are called first. Timers and descriptors are forgotten, not closed;
+ * posted callbacks do not run. The next call that needs one makes a new hub. The end of a thread
+ * gives a second of grace.
  *
  * Switches. Only from the main greenlet.
  *
- * @param grace  how long suspended greenlets may take; CRESS_FOREVER is allowed
+ * @param grace  how long killed greenlets may take; CRESS_FOREVER is allowed; 0: not one turn
  * @return 0; > 0, that many were abandoned; -EINVAL, negative; -EPERM, not in the main greenlet
  */
 CRESS_API int cress_hub_destroy(cress_time grace);

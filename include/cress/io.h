@@ -8,7 +8,7 @@
  *
  *     -ECANCELED   a scope around the call is over, nothing was done
  *     -ETIMEDOUT   the time of cress_fd_set_timeout() elapsed; -EAGAIN where that is 0
- *     -EBADF       fd is not open, or another greenlet closed it with cress_close() meanwhile
+ *     -EBADF       fd is not open, or was closed or replaced meanwhile
  *     -EBUSY       another greenlet reads (writes) this fd already: one of each at a time
  *     -EXDEV       the fd belongs to another thread's hub
  *     -EPERM       the call would have to wait in a callback
@@ -23,10 +23,11 @@
  * anybody, behind cress's back too: each wait makes sure that it waits for the file the number
  * means now, at the price of one more system call, and their O_NONBLOCK is left as it is.
  *
- * What cannot be seen: a file that is closed or replaced behind cress's back while a greenlet waits
- * for it goes on being waited for, as with any thread that reads, until somebody else waits under
- * the same number. And one of the first kind that is closed by close(2) after all leaves its
- * number to the next file as if that were non-blocking and registered.
+ * When such a file is closed or replaced behind cress's back while a greenlet waits for it, that
+ * gets -EBADF: at once when somebody else begins to wait under the same number, else in a second or
+ * two (later where more than 256 wait for descriptors of others: so many are looked at each
+ * second). What cannot be seen: one of the first kind that is closed by close(2) after all leaves
+ * its number to the next file as if that were non-blocking and registered.
  *
  * A descriptor belongs to the hub that first waits for it, also when it is closed behind cress's
  * back and its number comes again, until cress_close() or cress_fd_release().
@@ -124,22 +125,27 @@ CRESS_API int cress_shutdown(int fd, int how);
  */
 CRESS_API int cress_wait_fd(int fd, int events, cress_time timeout);
 
-/** poll(2) for greenlets: the same structure, semantics and events, with a cress_time as timeout;
- * any negative timeout is for ever. Overlapping calls are fine.
+/** poll(2) for greenlets: the same structure, events and counting, with a cress_time as timeout;
+ * any negative one is for ever. Negative descriptors are passed over, those that are not open are
+ * told by POLLNVAL, also when another greenlet closes one meanwhile. Any number of calls may
+ * overlap with each other and with reads and writes: nobody is kept out.
  *
- * Switches once at least. A cancellation point.
+ * Switches once at least, also when something is ready and when timeout is 0. A cancellation
+ * point. revents are 0 after a wait that failed.
  *
- * @return how many have revents, 0 when the timeout elapsed; -ECANCELED; -EPERM; -ENOMEM; -EXDEV
+ * @return how many have revents, 0 when the timeout elapsed; -EINVAL, n is larger than
+ *         RLIMIT_NOFILE; -EFAULT; -ECANCELED; -EPERM, in a callback; -EDEADLK; -ENOMEM; -EXDEV
  */
 CRESS_API int cress_poll(struct pollfd *fds, size_t n, cress_time timeout);
 
-/** select(2) for greenlets: the same sets and semantics, with a cress_time as timeout; negative is
- * -EINVAL. Descriptors are below FD_SETSIZE. Sets are written on success only.
+/** select(2) for greenlets: the same sets and counting, with a cress_time as timeout. A set may be
+ * NULL. Sets are written on success only, and of them no more than the bits below n.
  *
- * Switches once at least. A cancellation point.
+ * Switches and overlaps as cress_poll(). A cancellation point.
  *
- * @return how many are ready, 0 when the timeout elapsed (the sets are empty then); -EBADF, one of
- *         them is not open; -EINVAL; -ECANCELED; -EPERM; -ENOMEM; -EXDEV
+ * @return how many bits are set, 0 when the timeout elapsed; -EBADF, one of them is not open, or
+ *         another greenlet closed it meanwhile; -EINVAL, a negative timeout or n, or n larger than
+ *         FD_SETSIZE; -ECANCELED; -EPERM, in a callback; -EDEADLK; -ENOMEM; -EXDEV
  */
 CRESS_API int cress_select(int n, fd_set *readable, fd_set *writable, fd_set *exceptional,
                            cress_time timeout);

@@ -5,25 +5,26 @@
  * callbacks directly, and a call that would block is refused there (-EPERM). Each hub owns a loop
  * too, cress_hub_loop(): there the callbacks run in the hub's service greenlet, one after another.
  *
- * One turn of a loop: prepare watchers; wait for events (not at all when something is ready, an idle
- * watcher is active, or nothing could ever come); what was ready; check watchers; read the clock;
- * timers, by deadline and then by the order in which they were started; idle watchers, if there was
- * nothing else. What became ready in one turn is called by priority, highest first, then in that
- * order. A watcher that a callback stops is not called any more, even when it was ready; one that a
- * callback starts waits until the loop looks next: so what a prepare watcher starts takes part in
- * this very turn. Callbacks posted (cress_post()) run in between, first in first out, at most those
- * that were there when the turn began, so that one that posts itself again starves nobody.
+ * One turn of a loop: prepare watchers; wait for events (not at all when something is ready, an
+ * idle watcher is active, or nothing could ever come); what was ready; check watchers; read the
+ * clock; timers, by deadline and then by the order in which they were started; idle watchers, if
+ * there was nothing else. What became ready in one turn is called by priority, highest first, then
+ * in that order. A watcher that a callback stops is not called any more, even when it was ready;
+ * one that a callback starts waits until the loop looks next: so what a prepare watcher starts
+ * takes part in this very turn. Callbacks posted (cress_post()) run in between, first in first out,
+ * at most those that were there when the turn began, so that one that posts itself again starves
+ * nobody.
  *
  * A hub's loop has turns when the hub finds nobody to run, and now and then while it is busy; then
- * prepare watchers are called with what was found, in front of it. The clock, and what other threads
- * have sent, a busy hub looks at in between too.
+ * prepare watchers are called with what was found, in front of it. The clock, and what other
+ * threads have sent, a busy hub looks at in between too.
  *
- * fork(2): in the child, the loop of the thread that forked goes on with all its watchers, at its first
- * use and with descriptors of its own; what the parent waits for is not touched. Fork watchers are
- * called then. Child watchers are stopped, for a parent's children are not its child's; signals that
- * came before are the parent's. Loops of other threads are not there any more: nothing may be done
- * with them, their descriptors are closed. What was ready or on its way when the process forked is
- * called in both.
+ * fork(2): in the child, the loop of the thread that forked goes on with all its watchers, at its
+ * first use and with descriptors of its own; what the parent waits for is not touched. Fork
+ * watchers are called then. Child watchers are stopped, for a parent's children are not its
+ * child's; signals that came before are the parent's. Loops of other threads are not there any
+ * more: nothing may be done with them, their descriptors are closed. What was ready or on its way
+ * when the process forked is called in both.
  *
  * A watcher is the caller's memory. It must be all-zero or freshly initialised before its init
  * function, and neither moved nor freed while it is active. Its fields are private.
@@ -102,9 +103,9 @@ CRESS_API int cress_loop_free(cress_loop *loop);
  * Blocks the thread; not for a hub's own loop. Callbacks may not call blocking functions: those
  * give -EPERM.
  *
- * @return > 0, referenced watchers are still active or something is ready; 0, none; -EINVAL; -EBUSY,
- *         it runs already, or is a hub's; -EXDEV; -EMFILE, -ENFILE, -ENOMEM: in a child process, where
- *         it could not be made anew
+ * @return > 0, referenced watchers are still active or something is ready; 0, none; -EINVAL;
+ *         -EBUSY, it runs already, or is a hub's; -EXDEV; -EMFILE, -ENFILE, -ENOMEM: in a child
+ *         process, where it could not be made anew
  */
 CRESS_API int cress_loop_run(cress_loop *loop, cress_run_mode mode);
 
@@ -114,7 +115,7 @@ CRESS_API int cress_loop_run(cress_loop *loop, cress_run_mode mode);
  */
 CRESS_API int cress_loop_break(cress_loop *loop);
 
-/** The loop's reading of the clock, made once a turn; 0 of NULL. Never switches. The loop's thread. */
+/** The loop's reading of the clock, made once a turn; 0 of NULL. The loop's thread. */
 CRESS_API cress_time cress_loop_now(cress_loop *loop);
 
 /** Read the clock again: for callbacks that computed long before they start a timer with an
@@ -142,15 +143,15 @@ CRESS_API const char *cress_loop_poller(const cress_loop *loop);
  */
 CRESS_API int cress_loop_fd(const cress_loop *loop);
 
-/** How long the loop may be left alone: 0 when something is due, CRESS_FOREVER when no timer runs (and
- * of NULL).
+/** How long the loop may be left alone: 0 when something is due, CRESS_FOREVER when no timer runs
+ * (and of NULL).
  *
  * Never switches. The loop's thread.
  */
 CRESS_API cress_time cress_loop_timeout(cress_loop *loop);
 
-/** Called with errors that have nowhere else to go. watch: whose callback failed (which may have freed
- * it: then only its address is left), or NULL. */
+/** Called with errors that have nowhere else to go. watch: whose callback failed (which may have
+ * freed it: then only its address is left), or NULL. */
 typedef void (*cress_loop_error_fn)(cress_loop *loop, cress_watch *watch, const char *context,
                                     int error, void *arg);
 
@@ -168,8 +169,8 @@ CRESS_API int cress_loop_set_error_hook(cress_loop *loop, cress_loop_error_fn fn
  * Never switches. The loop's thread; so for all calls of this group.
  *
  * @return 0; -EINVAL, not initialised; -EBADF, its fd is not open; -EPERM, its fd is of a kind that
- *         cannot be waited for (a regular file); -ECHILD, no child of ours; -ENOMEM; -ENOSPC; -EXDEV;
- *         -EMFILE, -ENFILE, in a child process
+ *         cannot be waited for (a regular file); -ECHILD, no child of ours; -ENOMEM; -ENOSPC;
+ *         -EXDEV; -EMFILE, -ENFILE, in a child process
  */
 CRESS_API int cress_watch_start(cress_watch *watch);
 
@@ -258,15 +259,15 @@ typedef struct cress_watch_signal {
     uintptr_t words[6];
 } cress_watch_signal;
 
-/** Call fn in the loop after a signal came: once for each time that the handler was called (the system
- * joins what comes before that), one call a turn. Any number of watchers in any number of loops and
- * threads may watch one signal; each is told. From cress_watch_start() on none is lost.
+/** Call fn in the loop after a signal came: once for each time that the handler was called (the
+ * system joins what comes before that), one call a turn. Any number of watchers in any number of
+ * loops and threads may watch one signal; each is told. From cress_watch_start() on none is lost.
  *
- * A handler is installed while at least one watcher is active, and what was there before is put back
- * afterwards; no signal is blocked for it. The handler of before is not called meanwhile, but that of
- * SIGCHLD is. Watching SIGCHLD reaps nobody.
+ * A handler is installed while at least one watcher is active, and what was there before is put
+ * back afterwards; no signal is blocked for it. The handler of before is not called meanwhile, but
+ * that of SIGCHLD is. Watching SIGCHLD reaps nobody.
  *
- * Never switches. The loop's thread. @return 0; -EINVAL, not a signal that can be caught, or one that
+ * Never switches. The loop's thread. @return 0; -EINVAL, not a signal that can be caught, or one
  *         the processor raises (SIGSEGV, SIGBUS, SIGFPE, SIGILL), NULL, or active; -EXDEV
  */
 CRESS_API int cress_watch_signal_init(cress_watch_signal *watch, cress_loop *loop, int signal,
@@ -279,8 +280,9 @@ typedef struct cress_watch_child {
 } cress_watch_child;
 
 /** Call fn once when the child pid has ended, also if that was before the start; events is its wait
- * status as of waitpid(2), and it has been reaped just now. Only this child is ever waited for. Should
- * somebody else have reaped it, events is -ECHILD. Several watchers of one loop may watch one child.
+ * status as of waitpid(2), and it has been reaped just now. Only this child is ever waited for.
+ * Should somebody else have reaped it, events is -ECHILD. Several watchers of one loop may watch
+ * one child.
  *
  * Uses a pidfd; where that cannot be had, SIGCHLD as cress_watch_signal_init() does.
  *
@@ -318,8 +320,8 @@ typedef struct cress_watch_stat {
 } cress_watch_stat;
 
 /** Call fn when what stat(2) tells of path has changed since the start or the last call, when it
- * appears, and when it goes; its folder need not exist. Being read (st_atime) is no change. Noticed at
- * once where inotify(7) sees it, and looked for every interval besides (0: 5 s; at least 100 ms;
+ * appears, and when it goes; its folder need not exist. Being read (st_atime) is no change. Noticed
+ * at once where inotify(7) sees it, and looked for every interval besides (0: 5 s; at least 100 ms;
  * CRESS_FOREVER: not).
  *
  * cress_watch_start() copies path, and gives -ENOMEM; until then it must stay as it is.
@@ -344,8 +346,8 @@ typedef struct cress_watch_check {
 } cress_watch_check;
 /** @} */
 
-/** Call fn every turn in which nothing else is ready (prepare and check watchers aside); while it is
- * active the loop does not wait.
+/** Call fn every turn in which nothing else is ready (prepare and check watchers aside); while it
+ * is active the loop does not wait.
  *
  * Never switches. The loop's thread. @return 0; -EINVAL, NULL, or active; -EXDEV
  */
@@ -366,7 +368,8 @@ typedef struct cress_watch_fork {
     uintptr_t words[2];
 } cress_watch_fork;
 
-/** Call fn in a child process, in the loop's first turn there. As cress_watch_idle_init() otherwise.
+/** Call fn in a child process, in the loop's first turn there. As cress_watch_idle_init()
+ * otherwise.
  */
 CRESS_API int cress_watch_fork_init(cress_watch_fork *watch, cress_loop *loop, cress_watch_fn fn,
                                     void *arg);

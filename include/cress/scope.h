@@ -29,7 +29,7 @@ extern "C" {
 /** A scope with a deadline: the caller's memory, in a frame of the greenlet that starts it, its
  * fields private. All-zero is valid. */
 typedef struct cress_timeout {
-    uintptr_t words[16];
+    uintptr_t words[4];
 } cress_timeout;
 
 /** Begin a scope that is over after the given time. Ones that are started inside are stopped no
@@ -55,7 +55,7 @@ CRESS_API bool cress_timeout_pending(const cress_timeout *timeout);
 
 /** Hides the scopes around it: the caller's memory, its fields private. All-zero is valid. */
 typedef struct cress_shield {
-    uintptr_t words[20];
+    uintptr_t words[4];
 } cress_shield;
 
 /** From here to cress_shield_end() the scopes opened before do not cancel, a kill included: for

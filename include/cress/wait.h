@@ -45,7 +45,8 @@ struct cress_case {
     int events;                /**< for fds: those asked for */
     int result;                /**< when ready: events, an exit status, or an error */
     bool ready;                /**< whether it has happened */
-    uintptr_t words[8];        /**< private while waiting; for the kind's own use in link */
+    uintptr_t core[4];         /**< private while waiting */
+    uintptr_t words[12];       /**< zero at first; for the kind's own use while waiting */
 };
 
 /** As count: all of them. */
@@ -57,7 +58,8 @@ CRESS_API cress_case cress_on_greenlet(cress_greenlet *g);
 CRESS_API cress_case cress_on_fd(int fd, int events);
 /** After the given time, counted from the wait. */
 CRESS_API cress_case cress_on_timer(cress_time after);
-/** When the waiter has been woken; the value stays there to be taken. */
+/** When the waiter has been woken; the value stays there to be taken. cress_choose() takes it:
+ * result is 0 or the error, data the value. */
 CRESS_API cress_case cress_on_waiter(cress_waiter *waiter);
 /** Something of your own. */
 CRESS_API cress_case cress_on(const cress_case_ops *ops, void *object);
@@ -72,8 +74,7 @@ CRESS_API void cress_case_fire(cress_case *c);
  * caller's and are not used afterwards.
  *
  * @param ready  NULL, or room for as many indices as the result can be: which, in the order in
- *         which
- *               they happened
+ *               which they happened
  * @return how many have happened, 0 included when the timeout elapsed; -ECANCELED; -EDEADLK;
  *         -EINVAL; -EPERM; -EXDEV; or what a kind's link says, -EBADF and the like
  */

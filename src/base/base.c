@@ -1,10 +1,14 @@
 /* base - what <cress/base.h> promises: version, time, names of errors. */
-#include "base/sys.h"
+#include "base/clock.h"
 
 #include <cress/base.h>
 
 #include <limits.h>
 #include <string.h>
+
+#ifdef CRESS_TESTING
+cress_time (*cress__clock_hook)(void);
+#endif
 
 int cress_version(void)
 {
@@ -13,13 +17,13 @@ int cress_version(void)
 
 cress_time cress_now(void)
 {
-    return sys_now();
+    return base_clock();
 }
 
 cress_time cress_deadline(cress_time timeout)
 {
     cress_time deadline;
-    if (timeout == CRESS_FOREVER || __builtin_add_overflow(sys_now(), timeout, &deadline))
+    if (timeout == CRESS_FOREVER || __builtin_add_overflow(base_clock(), timeout, &deadline))
         return CRESS_FOREVER;
     return deadline;
 }
@@ -28,7 +32,7 @@ cress_time cress_left(cress_time deadline)
 {
     if (deadline == CRESS_FOREVER)
         return CRESS_FOREVER;
-    cress_time now = sys_now();
+    cress_time now = base_clock();
     return deadline > now ? deadline - now : 0;
 }
 

@@ -1,5 +1,5 @@
-/* closed - whether this thread is in a place where nothing may switch or block: a callback, a switch
- * hook, an exit function. They nest, so it is a count.
+/* closed - whether this thread is in a place where nothing may switch or block: a callback, a
+ * switch hook, an exit function. They nest, so it is a count.
  */
 #ifndef CRESS_BASE_CLOSED_H
 #define CRESS_BASE_CLOSED_H

@@ -5,11 +5,11 @@
  * compares when it is used next. So a child that calls exec(3) next pays for nothing.
  *
  * There is one lock for what the threads of a process share and a child needs: the list of loops,
- * the table of signals. It is held over fork(2), so that no other thread is in the middle of a change
- * then. Signals are blocked while it is held: a handler that forks would wait for itself.
+ * the table of signals. It is held over fork(2), so that no other thread is in the middle of a
+ * change then. Signals are blocked while it is held: a handler that forks would wait for itself.
  *
- * Not seen: clone(2) by hand, vfork(2) and posix_spawn(3), after which nothing but exec(3) is allowed
- * anyway.
+ * Not seen: clone(2) by hand, vfork(2) and posix_spawn(3), after which nothing but exec(3) is
+ * allowed anyway.
  */
 #ifndef CRESS_BASE_FORK_H
 #define CRESS_BASE_FORK_H
@@ -21,7 +21,7 @@ extern unsigned cress__forks;
 /* In a child: which thread of the parent it was, as the address of its cress__closed. */
 extern const void *cress__fork_survivor;
 
-/* Called in the child when it has just begun, with the lock held; for what a signal handler reads. */
+/* Called in the child when it has just begun, with the lock held; for what handlers read. */
 extern void (*cress__fork_hook)(void);
 
 /* From now on forks are counted. Any number of times. 0; -ENOMEM. */

@@ -24,8 +24,8 @@ struct runnode {
 
 struct runq {
     struct runnode head; /* the ring's head; never popped */
-    /* Where a coroutine has its stack pointer behind the node. Who fetches ahead along the line does
-     * not look whether it is at the end, and fetching a wild address costs a page walk, 7 ns. */
+    /* Where a coroutine has its stack pointer behind the node. Who fetches ahead along the line
+     * does not look whether it is at the end; to fetch a wild address costs a page walk, 7 ns. */
     void *valid;
 };
 

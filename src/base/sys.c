@@ -79,8 +79,8 @@ static atomic_bool nosignal_missing;
 
 enum { SIGNAL_SET = 8 }; /* the kernel's size of a set */
 
-/* As libraries did before there was a flag: keep the signal away, and if the write raised it take it
- * out again, unless one was pending already. */
+/* As libraries did before there was a flag: keep the signal away, and if the write raised it take
+ * it out again, unless one was pending already. */
 static ssize_t write_masked(int fd, const struct iovec *iov, int count, int flags)
 {
     uint64_t pipe = (uint64_t)1 << (SIGPIPE - 1), old = 0, pending = 0;

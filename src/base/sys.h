@@ -423,7 +423,7 @@ bool cress__sys_nowait(void);
 /* writev(2) with the flags of pwritev2(2), without SIGPIPE. */
 ssize_t cress__sys_writev_quietly(int fd, const struct iovec *iov, int count, int flags);
 
-/* One line to stderr, in one write, so that those of several threads do not mix; without SIGPIPE. */
+/* One line to stderr, in one write: those of several threads do not mix. Without SIGPIPE. */
 void cress__sys_complain(const char *who, const char *separator, const char *context, int error);
 
 /* Whether CRESS_DISABLE names a feature. */

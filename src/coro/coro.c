@@ -93,6 +93,12 @@ void coro_release(cress_coro *co)
     }
 }
 
+/* Whether the hub has something to clear away after it. */
+static inline bool used_hub(const cress_coro *co)
+{
+    return co->extra != NULL || co->scope != NULL;
+}
+
 void coro_drop_stack(cress_coro *co)
 {
     if (co->stack == NULL)
@@ -130,7 +136,7 @@ int cress_coro_abandon(cress_coro *co)
 void coro_abandon(cress_coro *co)
 {
     struct thread *t = co->thread;
-    if (co->extra != NULL && !atomic_load(&t->dead))
+    if (used_hub(co) && !atomic_load(&t->dead))
         t->hub_forget(co);
     coro_drop_stack(co);
     co->state = CORO_ENDED;
@@ -254,7 +260,7 @@ static always_inline cress_coro *coro_finish(struct thread *t, cress_coro *co, v
 {
     cress_coro *next = successor_of(t, co, value, &error);
     co->state = CORO_ENDED; /* so that what is passed on below does not come back to it */
-    if (unlikely(co->extra != NULL && co->kind == CORO_RAW))
+    if (unlikely(used_hub(co) && co->kind == CORO_RAW))
         t->hub_forget(co);
     if (unlikely(error != 0))
         next = pass_error_on(t, next, value, &error);

@@ -41,16 +41,19 @@ enum coro_kind {
 };
 
 struct cress_coro {
-    struct thread *thread;        /* first: marks the block as used, see base/blocks.h */
-    struct runnode node;          /* in the ready queue */
-    struct ctx ctx;               /* where it is, while it does not run */
-    uint8_t state;                /* enum coro_state */
-    uint8_t flags;                /* the hub's: see hub/park.h */
-    uint8_t kind;                 /* enum coro_kind */
-    uint8_t stack_class;          /* see ctx/stack.h */
-    int32_t wake;                 /* what its switch or its wait gives: 0, or why not */
-    struct scope *scope;          /* the innermost scope, the hub's affair */
-    const struct wait_info *info; /* what it waits for, while it is parked */
+    struct thread *thread; /* first: marks the block as used, see base/blocks.h */
+    struct runnode node;   /* in the ready queue */
+    struct ctx ctx;        /* where it is, while it does not run */
+    uint8_t state;         /* enum coro_state */
+    uint8_t flags;         /* the hub's: see hub/park.h */
+    uint8_t kind;          /* enum coro_kind */
+    uint8_t stack_class;   /* see ctx/stack.h */
+    int32_t wake;          /* what its switch or its wait gives: 0, or why not */
+    struct scope *scope;   /* the innermost scope, the hub's affair */
+    union {
+        const struct wait_info *info; /* what it waits for, while it is parked */
+        const void *cause;            /* the hub's: why its last call was cancelled */
+    };
 
     struct stack *stack;
     void *extra; /* the hub's: what few need; NULL for most. See hub/extra.h */
@@ -58,8 +61,8 @@ struct cress_coro {
     uint32_t top_size; /* reserved at the stack's top */
 };
 
-/* One that cress_coro_new() made. All of a thread are in a list, so that the end of a hub finds those
- * that wait in it; greenlets are found in their pool. The user area follows. */
+/* One that cress_coro_new() made. All of a thread are in a list, so that the end of a hub finds
+ * those that wait in it; greenlets are found in their pool. The user area follows. */
 struct raw_coro {
     struct cress_coro co;
     struct list link; /* in thread.raw */

@@ -1,5 +1,5 @@
-/* frame - what ctx.c needs of the file that knows the processor: x86_64.S, aarch64.S, or in place of
- * both ucontext.c.
+/* frame - what ctx.c needs of the file that knows the processor: x86_64.S, aarch64.S, or in place
+ * of both ucontext.c.
  */
 #ifndef CRESS_CTX_FRAME_H
 #define CRESS_CTX_FRAME_H

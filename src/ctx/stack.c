@@ -42,7 +42,7 @@ _Static_assert(sizeof(struct stack) <= 32, "what a stack costs beside its pages"
 #define SLAB_FIRST ((size_t)1 << 20)
 #define SLAB_LARGEST ((size_t)64 << 20)
 
-/* Instrumented frames are two to three times as large: sanitizer builds multiply each pitch by 4. */
+/* Instrumented frames are two to three times as large: sanitizer builds take 4 times the pitch. */
 #if defined(CRESS_ASAN) || defined(CRESS_TSAN)
 #define SANITIZER_SHIFT 2
 #else
@@ -177,8 +177,8 @@ static size_t max_map_count(void)
 /* Guards by mprotect, in the whole process. */
 static atomic_size_t n_protected;
 
-/* Each such guard costs two mappings, itself and the stack that it cuts off from the others. Half of
- * what the process may have stays for everybody else: at the limit even malloc fails.
+/* Each such guard costs two mappings, itself and the stack that it cuts off from the others. Half
+ * of what the process may have stays for everybody else: at the limit even malloc fails.
  */
 static bool protect(char *p, size_t size)
 {
@@ -358,8 +358,8 @@ static void shelf_settle(struct stack_shelf *shelf)
         shelf->n_empty = shelf->low_water;
 }
 
-/* Among 100 000 free stacks this takes up to 1 ms at a time, the walk included, which an idle hub can
- * spare, and 0.4 us for each stack; the last has given its pages back after a few minutes.
+/* Among 100 000 free stacks this takes up to 1 ms at a time, the walk included, which an idle hub
+ * can spare, and 0.4 us for each stack; the last has given its pages back after a few minutes.
  */
 size_t stack_age(struct stack_pool *pool)
 {

@@ -149,7 +149,8 @@ ssize_t stack_trim(struct stack *s, char *sp);
 size_t stack_peak(const struct stack *s);
 
 #ifdef CRESS_TESTING
-/* The best guard that may be used, and how many mappings guards may cost (0: as the system says). */
+/* The best guard that may be used, and how many mappings guards may cost (0: what the system
+ * allows). */
 extern enum stack_guard cress__stack_best_guard;
 extern size_t cress__stack_map_limit;
 #endif

@@ -1,6 +1,6 @@
-/* ucontext - the switch by swapcontext(3): slow, since it sets the signal mask by a system call each
- * time, but known to be right. The tests run over it too, and what behaves differently is a mistake
- * in our assembly; and it is the first thing that works on a new processor.
+/* ucontext - the switch by swapcontext(3): slow, since it sets the signal mask by a system call
+ * each time, but known to be right. The tests run over it too, and what behaves differently is a
+ * mistake in our assembly; and it is the first thing that works on a new processor.
  *
  * A resting context's sp points to its `struct rest`, a local variable of the switch it is in. Use
  * the assembly under AddressSanitizer: its swapcontext clears the red zones of the whole stack.

@@ -13,13 +13,19 @@
 #include "coro/thread.h"
 #include "loop/timers.h"
 
+struct deferred;
+
 struct hub_extra {
     struct timer timer; /* of its timed waits; of its start, if that is delayed */
     cress_coro *co;
     char name[32];
-    void (*on_discard)(void *arg);
+    union {
+        void (*on_discard)(void *arg); /* until it starts, */
+        struct deferred *deferred; /* and then what is to be called at its end, the last first */
+    };
     void (*value_free)(void *value);
-    uint32_t slot; /* counted from 1; 0: not asked for yet */
+    cress_time defer_limit; /* how long that may take; 0: as ever */
+    uint32_t slot;          /* counted from 1; 0: not asked for yet */
 };
 
 struct hub_extra *extra_make(cress_coro *co);

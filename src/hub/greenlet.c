@@ -3,6 +3,7 @@
 #include "base/options.h"
 #include "hub/extra.h"
 #include "hub/hub.h"
+#include "hub/marks.h"
 #include "hub/park.h"
 
 #include <errno.h>
@@ -13,7 +14,16 @@ void *greenlet_run(cress_coro *co)
 {
     struct cress_greenlet *g = greenlet_of_block(co);
     g->flags |= GREENLET_STARTED;
-    return g->fn(g->value);
+    struct hub_extra *x = co->extra;
+    if (unlikely(x != NULL)) {
+        x->deferred = NULL; /* where on_discard was */
+        marks_begin(co, cress_name(g));
+    }
+    void *value = g->fn(g->value);
+    if (unlikely(co->scope != NULL || co->extra != NULL))
+        greenlet_clear(co);
+    g->flags |= GREENLET_HAS_VALUE;
+    return value;
 }
 
 void greenlet_discard(const struct cress_greenlet *g)
@@ -50,10 +60,15 @@ void greenlet_finish(struct cress_hub *h, struct cress_greenlet *g, cress_outcom
 cress_coro *greenlet_end(cress_coro *self, void **value, int *error)
 {
     struct cress_hub *h = self->thread->hub;
-    if (unlikely(self->extra != NULL))
-        timer_remove(&h->loop.timers, &((struct hub_extra *)self->extra)->timer);
     struct cress_greenlet *g = greenlet_of_block(self);
-    greenlet_finish(h, g, *error == 0 ? CRESS_RETURNED : CRESS_FAILED, *value, *error);
+    if (unlikely(self->extra != NULL)) {
+        timer_remove(&h->loop.timers, &((struct hub_extra *)self->extra)->timer);
+        marks_end(self, cress_name(g));
+    }
+    cress_outcome_kind outcome = *error != 0                ? CRESS_FAILED
+                                 : g->flags & GREENLET_TOLD ? CRESS_KILLED
+                                                            : CRESS_RETURNED;
+    greenlet_finish(h, g, outcome, *value, *error);
     *value = NULL;
     *error = 0;
     cress_coro *next = hub_next(h, self);
@@ -82,14 +97,14 @@ static noinline void free_extra(struct cress_greenlet *g)
     cress_coro *co = greenlet_coro(g);
     struct thread *t = co->thread;
     struct hub_extra *x = co->extra;
-    if (g->outcome == CRESS_RETURNED && x->value_free != NULL) {
+    if ((g->flags & GREENLET_HAS_VALUE) && g->outcome != CRESS_FAILED && x->value_free != NULL) {
         cress__closed++; /* it may stand on the stack of anybody */
         x->value_free(g->value);
         cress__closed--;
     }
     if (atomic_load_explicit(&t->dead, memory_order_relaxed))
         return; /* its pool goes with the thread's record */
-    /* Its hub may have ended, and this be the next one of the thread, where the slot is another's. */
+    /* Its hub may have ended, and this be the thread's next one, where the slot is another's. */
     if (x->slot != 0 && t->hub != NULL && g->id > t->hub->main.id)
         slot_release(t->hub, x->slot);
     extra_drop(co);
@@ -191,6 +206,7 @@ static int apply_extra(cress_coro *co, const cress_spawn_options *o)
     if (o->name != NULL)
         label_copy(o->name, x->name, sizeof x->name);
     x->on_discard = o->on_discard;
+    x->defer_limit = o->defer_limit;
     x->value_free = o->value_free;
     x->timer.fire = start_now;
     return 0;
@@ -202,7 +218,7 @@ int cress_spawn_with(const cress_spawn_options *options, cress_fn fn, void *arg,
     cress_spawn_options o = CRESS_SPAWN_OPTIONS_INIT;
     if (options_take(&o, sizeof o, options) < 0)
         return -EINVAL;
-    if (fn == NULL || o.delay < 0 || o.stack_size > STACK_MAX_USABLE)
+    if (fn == NULL || o.delay < 0 || o.defer_limit < 0 || o.stack_size > STACK_MAX_USABLE)
         return -EINVAL;
     struct cress_hub *h;
     int error = hub_get(&h);
@@ -216,7 +232,8 @@ int cress_spawn_with(const cress_spawn_options *options, cress_fn fn, void *arg,
     if (g == NULL)
         return -ENOMEM;
     cress_coro *co = greenlet_coro(g);
-    if ((o.name != NULL || o.on_discard != NULL || o.value_free != NULL || o.delay > 0) &&
+    if ((o.name != NULL || o.on_discard != NULL || o.value_free != NULL || o.delay > 0 ||
+         o.defer_limit > 0) &&
         (error = apply_extra(co, &o)) < 0) {
         h->alive--;
         co->state = CORO_ENDED;
@@ -343,6 +360,8 @@ int cress_set_name(cress_greenlet *g, const char *name)
     if (x == NULL)
         return -ENOMEM;
     label_copy(name, x->name, sizeof x->name);
+    if (co->state == CORO_RUNNING)
+        marks_begin(co, name);
     return 0;
 }
 

@@ -27,6 +27,8 @@ enum greenlet_flags {
     GREENLET_MAIN = 1,
     GREENLET_DAEMON = 2,
     GREENLET_STARTED = 4,
+    GREENLET_TOLD = 8,      /* it was killed and a call has said so */
+    GREENLET_HAS_VALUE = 16 /* its function returned */
 };
 
 struct cress_greenlet {
@@ -40,6 +42,7 @@ struct cress_greenlet {
     uint32_t refs;
     uint8_t outcome; /* cress_outcome_kind */
     uint8_t flags;
+    uint16_t told; /* so many calls have failed because of the kill */
 };
 
 struct greenlet_block {
@@ -105,6 +108,16 @@ void greenlet_discard(const struct cress_greenlet *g);
 /* The body of every greenlet, and its end: what the coroutine layer calls. */
 void *greenlet_run(cress_coro *co);
 cress_coro *greenlet_end(cress_coro *self, void **value, int *error);
+
+/* A greenlet leaves its function, on whichever way: the scopes that it left open are stopped, and
+ * what it deferred is called. Switches if that does. */
+void greenlet_clear(cress_coro *self);
+
+/* It is abandoned: what it deferred is not called. */
+void greenlet_drop_deferred(struct cress_greenlet *g);
+
+/* Kill one that is alive: at once if it has not started. */
+void greenlet_kill(struct cress_hub *h, struct cress_greenlet *g);
 
 /* It is over: tell those who wait. The running one's own end comes here through greenlet_end(). */
 void greenlet_finish(struct cress_hub *h, struct cress_greenlet *g, cress_outcome_kind outcome,

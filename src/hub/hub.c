@@ -4,7 +4,7 @@
 #include "base/sys.h"
 #include "ctx/overflow.h"
 #include "hub/extra.h"
-#include "hub/park.h"
+#include "hub/scope.h"
 
 #include <string.h>
 
@@ -96,7 +96,7 @@ static noinline void hub_tick(struct cress_hub *h)
         look(h, 0);
         age_stacks(h, now);
     }
-    /* Daemons may keep the line from ever being empty, where a watcher was the last that counted. */
+    /* Daemons may keep the line from ever being empty, and a watcher was the last that counted. */
     if (unlikely(h->in_run && !hub_counts(h)))
         hub_wake(h, &h->thread->native, RUN_AGAIN);
 }
@@ -140,11 +140,11 @@ static noinline void hub_idle(struct cress_hub *h, cress_coro *self)
         if (!runq_empty(&loop->ready))
             return;
     }
-    if (timeout <= AGE_NS || !may_age(h)) {
+    if (timeout < AGE_NS || !may_age(h)) {
         look(h, timeout);
     } else {
         look(h, AGE_NS);
-        age_stacks(h, loop_clock());
+        age_stacks(h, base_clock());
     }
 }
 
@@ -235,9 +235,11 @@ static void drop_greenlet(void *block, void *arg)
     } else {
         h->abandoned++;
         hub_report(h, g, "abandoned, since its hub ends", -ECANCELED);
+        greenlet_drop_deferred(g);
         coro_drop_stack(&b->co);
     }
     stop_timer(h, &b->co);
+    scope_end(&b->co);
     b->co.state = CORO_ENDED;
     b->co.flags = 0; /* what it waited for finds nobody to wake */
     greenlet_finish(h, g, CRESS_KILLED, NULL, -ECANCELED);
@@ -247,16 +249,24 @@ static void drop_greenlet(void *block, void *arg)
 /* A coroutine that is no greenlet, and has waited in the hub, ends. */
 static void forget(cress_coro *co)
 {
+    scope_end(co);
     if (co->extra == NULL)
         return;
     stop_timer(co->thread->hub, co);
     extra_drop(co);
 }
 
-static void drop_unstarted(void *block, void *arg)
+/* What has not started is discarded, all others find out. Daemons are waited for now, too. */
+static void kill_block(void *block, void *arg)
 {
-    if (((struct greenlet_block *)block)->co.state == CORO_NEW)
-        drop_greenlet(block, arg);
+    struct cress_hub *h = arg;
+    struct greenlet_block *b = block;
+    struct cress_greenlet *g = &b->greenlet;
+    if (b->co.state == CORO_ENDED)
+        return;
+    h->alive += (g->flags & GREENLET_DAEMON) != 0;
+    g->flags &= (uint8_t)~GREENLET_DAEMON;
+    greenlet_kill(h, g);
 }
 
 /* Raw coroutines that wait in this hub would wait for ever. */
@@ -288,6 +298,7 @@ static void end_hub(struct cress_hub *h)
     h->service->state = CORO_SUSPENDED;
     cress_coro_free(h->service);
     loop_done(&h->loop);
+    blocks_done(&h->scopes);
     cress__free(h->slots);
     t->native.flags = 0;
     t->hub = NULL;
@@ -304,7 +315,8 @@ int cress_hub_destroy(cress_time grace)
     if (h->thread->current != &h->thread->native || cress__closed)
         return -EPERM;
     h->abandoned = 0;
-    blocks_each(&h->thread->blocks, drop_unstarted, h);
+    greenlet_clear(&h->thread->native);
+    blocks_each(&h->thread->blocks, kill_block, h);
     if (h->alive > 0 && grace > 0)
         cress_run(grace);
     blocks_each(&h->thread->blocks, drop_greenlet, h);
@@ -312,6 +324,12 @@ int cress_hub_destroy(cress_time grace)
     int abandoned = (int)h->abandoned;
     end_hub(h);
     return abandoned;
+}
+
+static void thread_ends(struct cress_hub *h)
+{
+    (void)h;
+    cress_hub_destroy(GRACE_AT_END);
 }
 
 int cress_hub_get(cress_hub **out)
@@ -395,6 +413,8 @@ noinline int cress__hub_make(struct cress_hub **out)
     h->thread = t;
     h->quantum = h->budget = QUANTUM_MAX;
     list_init(&h->idlers);
+    h->random = 0x9e3779b97f4a7c15;
+    h->scopes.size = sizeof(struct scope_block);
     h->next_id = atomic_fetch_add(&hubs_made, 1) << HUB_ID_SHIFT;
     h->last_tick = h->last_look = h->last_age = h->loop.timers.now;
     t->blocks.size = sizeof(struct greenlet_block);
@@ -403,7 +423,7 @@ noinline int cress__hub_make(struct cress_hub **out)
     t->hub = h;
     t->hub_run = greenlet_run;
     t->hub_end = greenlet_end;
-    t->hub_done = end_hub;
+    t->hub_done = thread_ends;
     t->hub_successor = successor;
     t->hub_dispose = dispose;
     t->hub_forget = forget;

@@ -30,10 +30,11 @@
 enum {
     RUN_AGAIN = 1, /* wakes main in cress_run(): see whether anything is left */
     QUANTUM_MAX = 128,
-    TICK_NS = 100 * 1000,        /* how often the clock is read while busy */
-    LOOK_NS = 500 * 1000,        /* how often the poller is looked at while busy */
-    AGE_NS = 1000 * 1000 * 1000, /* how often unused stacks are looked for */
-    IO_RUN = 64,                 /* so many I/O calls may succeed in a row without a switch */
+    TICK_NS = 100 * 1000,              /* how often the clock is read while busy */
+    LOOK_NS = 500 * 1000,              /* how often the poller is looked at while busy */
+    AGE_NS = 1000 * 1000 * 1000,       /* how often unused stacks are looked for */
+    GRACE_AT_END = 1000 * 1000 * 1000, /* for greenlets that are killed since their thread ends */
+    IO_RUN = 64,                       /* so many I/O calls may succeed in a row without a switch */
 };
 
 struct cress_hub {
@@ -51,6 +52,10 @@ struct cress_hub {
     uint64_t spawns, callbacks;
     uint64_t aged_spawns; /* as of last_age */
     bool cold_stacks;     /* there were some then */
+
+    struct blocks scopes; /* timeouts and shields, see scope.h */
+    uint64_t next_serial; /* of them */
+    uint64_t random;      /* for cress_choose() */
 
     struct list idlers; /* who waits until nothing else is ready */
     size_t abandoned;   /* by its end so far */

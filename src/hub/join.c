@@ -1,5 +1,5 @@
 /* join - waiting for the end of one greenlet. */
-#include "hub/park.h"
+#include "hub/scope.h"
 
 #include <errno.h>
 
@@ -23,17 +23,19 @@ int cress_join(cress_greenlet *g, cress_time timeout)
         return -EINVAL;
     if (unlikely(greenlet_any_coro(g)->thread != cress__thread))
         return -EXDEV;
+    struct cress_hub *h = hub_current();
+    cress_coro *self = h != NULL ? h->thread->current : NULL;
+    int error;
+    if (h != NULL && unlikely((error = scope_point(h, self)) < 0))
+        return error;
     if (g->outcome != CRESS_ALIVE)
         return 0;
-    if (unlikely(cress_current() == g))
+    if (unlikely(self == greenlet_any_coro(g)))
         return -EDEADLK;
     if (timeout == 0)
         return -EAGAIN; /* does not wait, so it is allowed in a callback too */
-    struct cress_hub *h;
-    int error = hub_enter(&h);
-    if (unlikely(error < 0))
+    if (unlikely((error = hub_enter(&h)) < 0))
         return error;
-    cress_coro *self = h->thread->current;
     struct joiner joiner = { .link.fire = wake_joiner, .hub = h, .co = self, .target = g };
     struct wait_info info = { .what = "joining", .target = g };
     greenlet_link(g, &joiner.link);

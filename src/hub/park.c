@@ -2,6 +2,7 @@
 #include "hub/park.h"
 
 #include "hub/extra.h"
+#include "hub/scope.h"
 
 #include <cress/waiter.h>
 
@@ -38,12 +39,12 @@ noinline int hub_park_timed(struct cress_hub *h, cress_coro *self, const struct 
     x->timer.fire = time_out;                     /* one that started later had another */
     h->loop.refs += !(self->flags & CORO_DAEMON); /* (4) */
     timer_start(&h->loop.timers, &x->timer, timeout);
-    hub_park(h, self, info);
+    int why = hub_park(h, self, info);
     h = self->thread->hub; /* found again, not kept: each word of this frame lies under a poll */
     x = self->extra;
     timer_stop(&h->loop.timers, &x->timer);
     h->loop.refs -= !(self->flags & CORO_DAEMON);
-    return self->wake;
+    return why;
 }
 
 /* What comes before the wait: 1, there is nothing to wait for; 0, wait; or an error. */
@@ -53,6 +54,8 @@ static always_inline int enter_park(struct cress_hub **h, cress_coro **self)
     if (error < 0)
         return error;
     *self = (*h)->thread->current;
+    if ((error = scope_point(*h, *self)) < 0)
+        return error;
     if ((*self)->flags & CORO_PERMIT) {
         (*self)->flags &= (uint8_t)~CORO_PERMIT;
         return 1;

@@ -25,6 +25,9 @@ enum park_flags {
     CORO_PERMIT = 2,
     CORO_IN_PARK = 4, /* of WAITING: in cress_park() itself */
     CORO_DAEMON = 8,
+    CORO_ALARM = 16, /* see scope.h */
+    CORO_KILLED = 32,
+    CORO_CAUSE = 64, /* `cause` says why its last call was cancelled */
 };
 
 /* What a coroutine waits for, in words for reports; lives as long as the wait. */
@@ -52,6 +55,9 @@ static inline bool hub_wake(struct cress_hub *h, cress_coro *co, int why)
     return true;
 }
 
+/* A wait ended with an error: if a scope around it is over, that is told. */
+int scope_woken(struct cress_hub *h, cress_coro *self, int why);
+
 /* Leave for the next in line. self has been put where it will be found again.
  *
  * Always inline: each function between here and the user is a return that the processor predicts
@@ -74,10 +80,10 @@ static always_inline void hub_switch(struct cress_hub *h, cress_coro *self)
 static always_inline int hub_park(struct cress_hub *h, cress_coro *self,
                                   const struct wait_info *info)
 {
-    self->flags |= CORO_WAITING;
+    self->flags = (uint8_t)((self->flags & ~CORO_CAUSE) | CORO_WAITING);
     self->info = info;
     hub_switch(h, self);
-    return self->wake;
+    return likely(self->wake >= 0) ? self->wake : scope_woken(h, self, self->wake);
 }
 
 /* The same for a limited time: -ETIMEDOUT, or -ENOMEM. CRESS_FOREVER is allowed, 0 is not. */

@@ -1,5 +1,5 @@
 /* sleep - letting others run: yield, sleep, idle, and main's run. */
-#include "hub/park.h"
+#include "hub/scope.h"
 
 #include <errno.h>
 
@@ -9,8 +9,9 @@ int cress_yield(void)
     int error = hub_enter(&h);
     if (unlikely(error < 0))
         return error;
-    hub_yield(h, h->thread->current);
-    return 0;
+    cress_coro *self = h->thread->current;
+    hub_yield(h, self);
+    return likely(!(self->flags & CORO_ALARM)) ? 0 : scope_point_after_yield(h, self);
 }
 
 int cress_sleep(cress_time d)
@@ -22,8 +23,15 @@ int cress_sleep(cress_time d)
     if (error < 0)
         return error;
     static const struct wait_info info = { .what = "sleeping" };
+    cress_coro *self = h->thread->current;
+    if (unlikely(self->flags & CORO_ALARM)) {
+        /* Who sleeps lets others run, cancelled or not. */
+        hub_yield(h, self);
+        if ((error = scope_point_after_yield(h, self)) < 0)
+            return error;
+    }
     /* Out of line either way: nobody sleeps in a hurry, and a sleeper may poll on its stack. */
-    error = hub_park_timed(h, h->thread->current, &info, d);
+    error = hub_park_timed(h, self, &info, d);
     return error == -ETIMEDOUT ? 0 : error;
 }
 
@@ -37,6 +45,8 @@ int cress_idle(void)
         return error;
     static const struct wait_info info = { .what = "idle" };
     struct idler idler = { .co = h->thread->current };
+    if ((error = scope_point(h, idler.co)) < 0)
+        return error;
     list_push(&h->idlers, &idler.node);
     error = hub_park(h, idler.co, &info);
     list_remove(&idler.node);
@@ -58,6 +68,35 @@ static bool finished(const struct cress_hub *h)
     return !hub_counts(h) && !callback_waits(h);
 }
 
+/* Of main: wait until nothing is left. Its own timers and scopes keep nothing going: they do not
+ * count meanwhile. */
+static int run(struct cress_hub *h, cress_coro *self, cress_time timeout)
+{
+    static const struct wait_info info = { .what = "running the others" };
+    cress_time deadline = cress_deadline(timeout), left = timeout;
+    int why = RUN_AGAIN;
+    while (why == RUN_AGAIN) {
+        if (hub_counts(h)) {
+            uint8_t was = self->flags & CORO_DAEMON;
+            self->flags |= CORO_DAEMON;
+            h->in_run = true;
+            why = hub_park_until(h, self, &info, left);
+            h->in_run = false;
+            self->flags = (uint8_t)((self->flags & ~CORO_DAEMON) | was);
+        } else {
+            hub_yield(h, self); /* callbacks only: they may bring more */
+            if (unlikely(self->flags & CORO_ALARM) && scope_point_after_yield(h, self) < 0)
+                why = -ECANCELED;
+        }
+        /* What was left may have been followed by more, before it was our turn. */
+        if (why == RUN_AGAIN && finished(h))
+            why = 0;
+        else if (why == RUN_AGAIN && (left = cress_left(deadline)) == 0)
+            why = -ETIMEDOUT;
+    }
+    return why < 0 ? why : h->alive < INT32_MAX ? (int)h->alive : INT32_MAX;
+}
+
 int cress_run(cress_time timeout)
 {
     if (timeout < 0)
@@ -69,30 +108,10 @@ int cress_run(cress_time timeout)
     cress_coro *self = h->thread->current;
     if (self != &h->thread->native)
         return -EPERM;
-    static const struct wait_info info = { .what = "running the others" };
-    if (finished(h))
-        return 0;
-    if (timeout == 0)
-        return -EAGAIN;
-    cress_time deadline = cress_deadline(timeout), left = timeout;
-    int why = RUN_AGAIN;
-    while (why == RUN_AGAIN) {
-        if (hub_counts(h)) {
-            /* Its own timer keeps nothing going: it does not count. */
-            uint8_t was = self->flags & CORO_DAEMON;
-            self->flags |= CORO_DAEMON;
-            h->in_run = true;
-            why = hub_park_until(h, self, &info, left);
-            h->in_run = false;
-            self->flags = (uint8_t)((self->flags & ~CORO_DAEMON) | was);
-        } else {
-            hub_yield(h, self); /* callbacks only: they may bring more */
-        }
-        /* What was left may have been followed by more, before it was our turn. */
-        if (why == RUN_AGAIN && finished(h))
-            why = 0;
-        else if (why == RUN_AGAIN && (left = cress_left(deadline)) == 0)
-            why = -ETIMEDOUT;
-    }
-    return why < 0 ? why : h->alive < INT32_MAX ? (int)h->alive : INT32_MAX;
+    if ((error = scope_point(h, self)) < 0)
+        return error;
+    scope_count(self, false);
+    int left = finished(h) ? 0 : timeout == 0 ? -EAGAIN : run(h, self, timeout);
+    scope_count(self, true);
+    return left;
 }

@@ -14,8 +14,14 @@ int fd_begin_slowly(struct fd_call *c)
 {
     if (c->fd < 0)
         return -EBADF;
+    struct cress_hub *h = hub_current();
+    int error = h != NULL ? scope_point(h, h->thread->current) : 0;
+    if (error < 0)
+        return error;
+    c->entry = fds_find(c->fd); /* it may be another file's since */
     if (c->entry == NULL)
         return 0; /* made when it has to wait */
+    c->ours = (c->entry->flags & FD_OURS) != 0;
     cress_loop *loop = atomic_load(&c->entry->loop);
     if (loop != NULL && !loop_mine(loop))
         return -EXDEV;

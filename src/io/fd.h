@@ -15,7 +15,7 @@
 #ifndef CRESS_IO_FD_H
 #define CRESS_IO_FD_H
 
-#include "hub/park.h"
+#include "hub/scope.h"
 #include "loop/fds.h"
 
 #include <cress/io.h>
@@ -34,25 +34,26 @@ static inline uint8_t fd_busy(int events)
     return (uint8_t)((events & CRESS_IN ? FD_READING : 0) | (events & CRESS_OUT ? FD_WRITING : 0));
 }
 
-/* Begin a call: find the entry, see that nobody else reads (writes). 0; -EBADF; -EBUSY; -EXDEV. */
+/* Begin a call: find the entry, see that no scope is over and that nobody else reads (writes). 0;
+ * -EBADF; -ECANCELED; -EBUSY; -EXDEV. */
 int fd_begin_slowly(struct fd_call *c);
 
 static inline int fd_begin(struct fd_call *c, int fd, int events)
 {
     struct fd_entry *entry = fds_find(fd);
+    struct cress_hub *h = hub_current();
     c->fd = fd;
     c->events = events;
     c->entry = entry;
     c->ours = false;
-    if (unlikely(entry == NULL))
+    if (unlikely(entry == NULL || (h != NULL && (h->thread->current->flags & CORO_ALARM))))
         return fd_begin_slowly(c);
     /* Flags are the thread's to which the entry belongs: refused also where it would not have to
      * wait. Read first, so that what another thread's close left there is seen. */
     struct cress_loop *loop = atomic_load_explicit(&entry->loop, memory_order_acquire);
     uint8_t flags = entry->flags;
     c->ours = (flags & FD_OURS) != 0;
-    if (unlikely((loop != NULL && (void *)loop != (void *)hub_current()) ||
-                 (flags & fd_busy(events))))
+    if (unlikely((loop != NULL && (void *)loop != (void *)h) || (flags & fd_busy(events))))
         return fd_begin_slowly(c);
     return 0;
 }
@@ -60,7 +61,7 @@ static inline int fd_begin(struct fd_call *c, int fd, int events)
 /* How long a wait of this call may last: what cress_fd_set_timeout() said. */
 cress_time fd_timeout(const struct fd_call *c);
 
-/* Wait until the descriptor is ready. > 0, the events; or why not: -ETIMEDOUT, -EAGAIN, -EBADF, ... */
+/* Wait until the descriptor is ready. > 0, the events; or why not: -ETIMEDOUT, -EBADF, ... */
 int fd_wait(struct fd_call *c);
 
 /* The same with a timeout of the caller's. Without events: for its being closed only. */

@@ -116,7 +116,7 @@ static inline bool known_empty(const struct fd_call *c)
            !cress__closed;
 }
 
-/* Flags of calls that do not wait, of a blocking socket either: send(2), recv(2), "MSG_ERRQUEUE". */
+/* Flags of calls that do not wait, not for a blocking socket: send(2), recv(2), MSG_ERRQUEUE. */
 enum { AT_ONCE = MSG_DONTWAIT | MSG_OOB | MSG_ERRQUEUE };
 
 /* size: how many bytes would fill the buffer; 0 where a short read says nothing. */

@@ -1,9 +1,9 @@
 /* after_fork - what a loop does in a child process, at its first use there.
  *
- * An epoll set belongs to the open file, which parent and child share: an epoll_ctl in the child would
- * change what the parent waits for. So the child closes its descriptors of it, makes fresh ones, and
- * asks for all that is waited for again. The same holds for inotify, and for the eventfd, whose
- * counter they would share.
+ * An epoll set belongs to the open file, which parent and child share: an epoll_ctl in the child
+ * would change what the parent waits for. So the child closes its descriptors of it, makes fresh
+ * ones, and asks for all that is waited for again. The same holds for inotify, and for the eventfd,
+ * whose counter they would share.
  *
  *     WHOLE -> FORKED   [fork: `born` and `forked` are behind]
  *     FORKED -> LOST    [let_go: poller closed, the hub's waiters dropped, fork watchers ready]
@@ -77,8 +77,8 @@ static const struct poller_ops lost = {
 static struct list loops = { &loops, &loops }; /* under fork_lock() */
 atomic_uint cress__loops_whole;
 
-/* The loops of threads that have not come along. A thread that the child has made since may have been
- * given the memory of one of them, but its loops were born after the fork. */
+/* The loops of threads that have not come along. A thread that the child has made since may have
+ * been given the memory of one of them, but its loops were born after the fork. */
 void loops_bury(void)
 {
     uint64_t mask = fork_lock();

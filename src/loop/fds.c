@@ -41,6 +41,14 @@ int fds_wanted(const struct fd_entry *entry)
     return events;
 }
 
+/* (6): to the end of the line of those to be looked at, or out of it. */
+static void line_up(cress_loop *loop, struct fd_entry *entry)
+{
+    list_remove(&entry->line);
+    if (!(entry->flags & FD_OURS) && fds_wanted(entry) != 0)
+        list_push(&loop->foreign, &entry->line);
+}
+
 int fds_wait(cress_loop *loop, int fd, struct fd_entry *entry, struct fd_wait *wait)
 {
     int error = loop_refresh(loop);
@@ -59,6 +67,8 @@ int fds_wait(cress_loop *loop, int fd, struct fd_entry *entry, struct fd_wait *w
         return error;
     wait->entry = entry;
     list_push(&entry->waits, &wait->link);
+    if (!(entry->flags & FD_OURS) && !list_linked(&entry->line))
+        line_up(loop, entry);
     return 0;
 }
 
@@ -66,8 +76,11 @@ void fds_unwait(cress_loop *loop, struct fd_wait *wait)
 {
     if (!list_linked(&wait->link))
         return;
+    struct fd_entry *entry = wait->entry;
     list_remove(&wait->link);
-    loop->poller->unwant(loop, wait->entry->fd, wait->entry);
+    if (list_empty(&entry->waits))
+        list_remove(&entry->line);
+    loop->poller->unwant(loop, entry->fd, entry);
 }
 
 void fds_event(cress_loop *loop, int fd, uint32_t generation, int events)
@@ -91,14 +104,17 @@ void fds_event(cress_loop *loop, int fd, uint32_t generation, int events)
             list_remove(&wait->link);
         wait->ready(wait, events);
     }
-    if (!edge_triggered(entry) && !list_empty(&entry->waits) && !list_linked(&entry->again))
-        list_push(&loop->again, &entry->again);
+    if (edge_triggered(entry))
+        return;
+    list_remove(&entry->line);
+    if (!list_empty(&entry->waits))
+        list_push(&loop->again, &entry->line);
 }
 
 /* Tell all who wait that the descriptor is gone. */
 static void expel(struct fd_entry *entry)
 {
-    list_remove(&entry->again);
+    list_remove(&entry->line);
     while (entry->waits.next != NULL && !list_empty(&entry->waits)) {
         struct fd_wait *wait = of_link(entry->waits.next);
         list_remove(&wait->link);
@@ -115,17 +131,32 @@ void fds_replaced(struct fd_entry *entry)
 
 void fds_confirm(cress_loop *loop, struct fd_entry *entry)
 {
-    if (edge_triggered(entry) || entry->waits.next == NULL || list_empty(&entry->waits))
+    if (edge_triggered(entry) || fds_wanted(entry) == 0)
         return;
     if (loop->poller->want(loop, entry->fd, entry, 0) < 0)
         fds_replaced(entry);
+    line_up(loop, entry);
 }
 
 void fds_rearm(cress_loop *loop)
 {
     struct list *node;
     while ((node = list_pop(&loop->again)) != NULL)
-        fds_confirm(loop, container_of(node, struct fd_entry, again));
+        fds_confirm(loop, container_of(node, struct fd_entry, line));
+}
+
+void fds_check(cress_loop *loop)
+{
+    if (list_empty(&loop->foreign) || loop->timers.now - loop->checked < FDS_CHECK_EVERY)
+        return;
+    loop->checked = loop->timers.now;
+    const struct list *last = loop->foreign.prev; /* who is still there goes behind it */
+    struct list *node;
+    for (int n = 0; n < FDS_CHECK_MOST && (node = list_pop(&loop->foreign)) != NULL; n++) {
+        fds_confirm(loop, container_of(node, struct fd_entry, line));
+        if (node == last)
+            break;
+    }
 }
 
 /* Whose an entry is does not depend on who waits now: it stays until it is closed. What another
@@ -235,7 +266,7 @@ void fds_disown(cress_loop *loop)
 static void bury(struct fd_entry *entry)
 {
     list_init(&entry->waits); /* their memory is no longer anybody's */
-    list_init(&entry->again);
+    list_init(&entry->line);
     disown(entry);
 }
 

@@ -13,6 +13,10 @@
  *     has it, edge-triggered; FD_EMPTY, nothing to read until an event says so.
  * (4) FD_READING and FD_WRITING: somebody reads or writes, in a call that waits. One of each.
  * (5) close wakes first and closes then: no waiter is left when the number can be reused.
+ * (6) Of others the file may go behind our back, and who waits for it would wait for ever. So an
+ *     entry that is not ours and is waited for stands in its loop's `foreign`, whose files are
+ *     looked at about once a second, FDS_CHECK_MOST at a time; or in `again`, which does the same
+ *     before the next wait.
  */
 #ifndef CRESS_LOOP_FDS_H
 #define CRESS_LOOP_FDS_H
@@ -42,7 +46,7 @@ struct fd_timeouts {
 
 struct fd_entry {
     struct list waits;            /* all-zero: never used */
-    struct list again;            /* in the loop's, while its waits must be asked for again */
+    struct list line;             /* in its loop's `again` or `foreign`: (6) */
     _Atomic(cress_loop *) loop;   /* whose it is; NULL: nobody's yet */
     struct fd_timeouts *timeouts; /* NULL: none set */
     int fd;
@@ -102,12 +106,17 @@ void fds_replaced(struct fd_entry *entry);
 /* All that the waits of an entry want. */
 int fds_wanted(const struct fd_entry *entry);
 
-/* Somebody seems to read (write) fd already. For one that is not ours: find out whether that was
- * another file with this number, and if so, put an end to it. */
+/* Somebody waits for fd already. For one that is not ours: find out whether that was for another
+ * file with this number, and if so, put an end to it. */
 void fds_confirm(cress_loop *loop, struct fd_entry *entry);
 
 /* Before each wait of the poller: ask again for waits that an event has left. */
 void fds_rearm(cress_loop *loop);
+
+enum { FDS_CHECK_EVERY = 1000 * 1000 * 1000, FDS_CHECK_MOST = 256 };
+
+/* Before each wait of the poller as well: is it time to look whether files of others are gone? */
+void fds_check(cress_loop *loop);
 
 /* The number means something new that is ours: accepted, dialled, adopted. 0; -ENOMEM; -EXDEV */
 int fds_adopt(int fd, unsigned flags);
@@ -124,7 +133,8 @@ void fds_disown(cress_loop *loop);
 /* In a child: the loop has a new poller, which is to know of all who wait. */
 void fds_after_fork(cress_loop *loop);
 
-/* In a child: the thread of that loop is not there. Its entries are nobody's; who waited is not told. */
+/* In a child: the thread of that loop is not there. Its entries are nobody's; who waited is not
+ * told. */
 void fds_bury(const cress_loop *loop);
 
 #endif

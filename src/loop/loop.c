@@ -11,13 +11,7 @@
 /* --- the clock ------------------------------------------------------------------------------- */
 
 #ifdef CRESS_TESTING
-cress_time (*cress__clock_hook)(void);
 void (*cress__clock_pass)(cress_time by);
-
-cress_time loop_clock(void)
-{
-    return cress__clock_hook != NULL ? cress__clock_hook() : sys_now();
-}
 
 /* On a test's clock nobody waits: what comes at once is looked for, else the time has passed. */
 static void wait_for_events(cress_loop *loop, cress_time timeout)
@@ -28,11 +22,6 @@ static void wait_for_events(cress_loop *loop, cress_time timeout)
         cress__clock_pass(timeout);
 }
 #else
-cress_time loop_clock(void)
-{
-    return sys_now();
-}
-
 static void wait_for_events(cress_loop *loop, cress_time timeout)
 {
     loop->poller->wait(loop, timeout);
@@ -58,8 +47,10 @@ int loop_init(cress_loop *loop, const struct poller_ops *poller, bool hub)
 {
     memset(loop, 0, sizeof *loop);
     runq_init(&loop->ready);
-    timers_init(&loop->timers, loop_clock());
+    timers_init(&loop->timers, base_clock());
     list_init(&loop->again);
+    list_init(&loop->foreign);
+    loop->checked = loop->timers.now;
     for (int i = 0; i < PARTS; i++)
         list_init(&loop->watchers[i]);
     for (int i = 0; i < LOOP_PRIORITIES; i++)
@@ -197,7 +188,7 @@ static void flush_pending(cress_loop *loop)
 
 static cress_time fire_timers(cress_loop *loop)
 {
-    cress_time now = loop_clock();
+    cress_time now = base_clock();
     timers_advance(&loop->timers, now);
     loop->read_in = loop->polls;
     return now;
@@ -234,6 +225,7 @@ bool loop_look(cress_loop *loop, cress_time timeout)
         watch_prepare(loop);
     loop->prepared = false;
     fds_rearm(loop);
+    fds_check(loop);
     if (timeout > 0 && something_ready(loop)) /* who was asked for turned out to be closed */
         timeout = 0;
     loop->polls++;
@@ -249,7 +241,7 @@ bool loop_look(cress_loop *loop, cress_time timeout)
         atomic_store_explicit(&loop->asleep, false, memory_order_relaxed);
     notices_take(loop);
     watch_part_ready(loop, PART_CHECK);
-    if (loop->timers.armed > 0)
+    if (loop->timers.armed > 0 || !list_empty(&loop->foreign))
         fire_timers(loop);
     take_posted(loop);
     if (loop->came == 0 && runq_empty(&loop->ready))
@@ -259,11 +251,19 @@ bool loop_look(cress_loop *loop, cress_time timeout)
     return came;
 }
 
-/* How long a loop may be left alone in which nothing is ready now. */
-static cress_time until_next(cress_loop *loop, cress_time now)
+/* Who waits for a file of others must not wait longer than that, to see whether it is gone. */
+static cress_time patience(const cress_loop *loop)
 {
-    cress_time next = timers_next(&loop->timers);
-    return next == TIMER_NEVER ? CRESS_FOREVER : next > now ? next - now : 0;
+    return list_empty(&loop->foreign) ? CRESS_FOREVER : FDS_CHECK_EVERY;
+}
+
+/* How long until the next timer, as of now. */
+static cress_time until_due(cress_loop *loop, cress_time now)
+{
+    cress_time next = timers_next(&loop->timers), most = patience(loop);
+    if (next == TIMER_NEVER || next - now > most)
+        return most;
+    return next > now ? next - now : 0;
 }
 
 cress_time loop_next(cress_loop *loop)
@@ -276,9 +276,9 @@ cress_time loop_next(cress_loop *loop)
     if (!runq_empty(&loop->ready) || !list_empty(&loop->watchers[PART_IDLE]))
         return 0;
     if (loop->timers.armed == 0)
-        return CRESS_FOREVER;
+        return patience(loop);
     cress_time now = loop_tick(loop);
-    return runq_empty(&loop->ready) ? until_next(loop, now) : 0;
+    return runq_empty(&loop->ready) ? until_due(loop, now) : 0;
 }
 
 /* --- a loop by itself ------------------------------------------------------------------------ */
@@ -297,7 +297,7 @@ static bool loop_busy(const cress_loop *loop)
 /* The clock is read, but nothing fires: in a turn descriptors come first. */
 static cress_time read_clock(cress_loop *loop)
 {
-    cress_time now = loop_clock();
+    cress_time now = base_clock();
     timers_read(&loop->timers, now);
     return now;
 }
@@ -307,7 +307,9 @@ static cress_time left_alone(cress_loop *loop)
 {
     if (something_ready(loop) || !list_empty(&loop->watchers[PART_IDLE]) || told_from_outside(loop))
         return 0;
-    return loop->timers.armed == 0 ? CRESS_FOREVER : until_next(loop, read_clock(loop));
+    if (loop->timers.armed == 0)
+        return patience(loop);
+    return until_due(loop, read_clock(loop));
 }
 
 /* Run what stands in front of the mark. */
@@ -365,7 +367,10 @@ int cress_loop_run(cress_loop *loop, cress_run_mode mode)
             break;
         /* What is not referenced is called when it is ready, but not waited for. */
         bool wait = mode != CRESS_RUN_NOWAIT && loop_alive(loop);
-        loop_look(loop, wait ? left_alone(loop) : 0);
+        do {
+            loop->prepared = true;
+            loop_look(loop, wait ? left_alone(loop) : 0);
+        } while (wait && !something_ready(loop) && loop_alive(loop) && !list_empty(&loop->foreign));
         run_ready(loop);
     } while (mode == CRESS_RUN_DEFAULT && !loop->stop && loop_busy(loop));
     loop->running = false;
@@ -392,7 +397,7 @@ cress_time cress_loop_now(cress_loop *loop)
     if (loop == NULL)
         return 0;
     if (loop->read_in != loop->polls) {
-        timers_read(&loop->timers, loop_clock());
+        timers_read(&loop->timers, base_clock());
         loop->read_in = loop->polls;
     }
     return loop->timers.now;

@@ -12,13 +12,14 @@
  * (1) `refs` counts what may still make something happen and is meant to keep the loop running:
  *     active watchers, and greenlets that wait for a descriptor or a time. Whoever waits counts.
  * (2) Other threads touch `posted`, `noticed` and `asleep` only.
- * (3) `born` is behind cress__forks in a child that has not used the loop yet. What waits or begins to
- *     wait calls loop_refresh() before; what ends a wait must not change what the parent has of the
- *     system's.
+ * (3) `born` is behind cress__forks in a child that has not used the loop yet. What waits or begins
+ *     to wait calls loop_refresh() before; what ends a wait must not change what the parent has of
+ *     the system's.
  */
 #ifndef CRESS_LOOP_LOOP_H
 #define CRESS_LOOP_LOOP_H
 
+#include "base/clock.h"
 #include "base/fork.h"
 #include "base/runq.h"
 #include "loop/fds.h"
@@ -51,6 +52,8 @@ struct cress_loop {
     struct timers timers;
     size_t refs;                          /* see (1) */
     struct list again;                    /* fd entries whose waits must be asked for again */
+    struct list foreign;                  /* others that may be closed behind our back: fds.h (6) */
+    cress_time checked;                   /* when these were looked at */
     struct list pending[LOOP_PRIORITIES]; /* watchers that became ready in this turn */
     struct list watchers[PARTS];          /* active ones */
     unsigned came;                        /* watchers put into `pending` by an event */
@@ -96,8 +99,8 @@ void loop_done(cress_loop *loop);
 bool loop_mine(const cress_loop *loop);
 
 /* Look at the poller, waiting at most timeout, and let timers and callbacks of other threads become
- * ready. Prepare watchers that were not called yet come first in line. Returns whether anything came:
- * prepare and check watchers do not count, idle ones do. */
+ * ready. Prepare watchers that were not called yet come first in line. Returns whether anything
+ * came: prepare and check watchers do not count, idle ones do. */
 bool loop_look(cress_loop *loop, cress_time timeout);
 
 /* Read the clock and let timers become ready; take in what other threads posted. Returns the
@@ -139,8 +142,8 @@ void watch_end_all(cress_loop *loop);
 int loop_enlist(cress_loop *loop);
 void loop_delist(cress_loop *loop);
 
-/* In a child, at the first use of the loop: a fresh poller, which knows what is waited for; then fork
- * watchers are ready. 0, or why the loop has no poller now: tried again at each use. */
+/* In a child, at the first use of the loop: a fresh poller, which knows what is waited for; then
+ * fork watchers are ready. 0, or why the loop has no poller now: tried again at each use. */
 int loop_after_fork(cress_loop *loop);
 
 /* In a child: let the loops of threads that are not there go. */
@@ -164,11 +167,7 @@ void loop_post_mt(cress_loop *loop, struct callback *callback);
 /* Something for it was put into a list of other threads': end its wait. Any thread, any handler. */
 void loop_wake_mt(cress_loop *loop);
 
-/* The clock: CLOCK_MONOTONIC, or in test builds what cress__clock_hook says. */
-cress_time loop_clock(void);
-
 #ifdef CRESS_TESTING
-extern cress_time (*cress__clock_hook)(void);
 /* Called instead of waiting while the clock is a test's: time passes at once. */
 extern void (*cress__clock_pass)(cress_time by);
 #endif

@@ -3,14 +3,14 @@
  *     idle -> sent    [notice_send: whoever is first links it and wakes the loop]
  *     sent -> idle    [notices_take, in the loop's thread, which then calls `come`]
  *
- * (1) `sent` is set by an exchange and cleared by an exchange. Who sends while it is set relies on the
- *     call that is to come: the clearing exchange is later than his in the order of `sent`, so it reads
- *     his or one behind it, and by this chain of exchanges what he wrote before is seen by `come`. A
- *     plain store would clear it as well, but see nothing.
- * (2) It is cleared before `come` is called and after `next` was read: from then on it may be linked
- *     again. So after the last send there is always one call more.
- * (3) Sending is a few atomic operations and at most one write(2): async-signal-safe. It may interrupt
- *     itself or notices_take() at any point.
+ * (1) `sent` is set by an exchange and cleared by an exchange. Who sends while it is set relies on
+ *     the call that is to come: the clearing exchange is later than his in the order of `sent`, so
+ *     it reads his or one behind it, and by this chain of exchanges what he wrote before is seen by
+ *     `come`. A plain store would clear it as well, but see nothing.
+ * (2) It is cleared before `come` is called and after `next` was read: from then on it may be
+ *     linked again. So after the last send there is always one call more.
+ * (3) Sending is a few atomic operations and at most one write(2): async-signal-safe. It may
+ *     interrupt itself or notices_take() at any point.
  *
  * Who ends one sees to it that nobody sends any more, then calls notice_end().
  */

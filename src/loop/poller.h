@@ -6,7 +6,8 @@
  *   want    Somebody is about to wait: an event of `events` that holds now or comes later shall be
  *           told by wait() at least once. Called for each wait, so what the kernel knows already
  *           costs nothing. Must work when the number means another file than last time, unless
- *           the entry is FD_OURS.
+ *           the entry is FD_OURS. With no events: only see whether that is so, for those who wait
+ *           already; an error says that it is.
  *   unwant  Nobody waits any more. May do nothing: a late event finds nobody.
  *   forget  The descriptor is closed next, or given away: no event may come from the file it means
  *           now, even if a duplicate of it stays open.
@@ -14,8 +15,8 @@
  *   wait    Wait for events, at most `timeout`, and hand each to fds_event(). 0 only looks.
  *           Returns how many; -EINTR counts as none.
  *   fd      A descriptor that becomes readable when wait() has something, or -ENOTSUP.
- *   abandon In a child process, of a loop whose thread is not there: close descriptors, free nothing.
- *   wake    From any thread: let wait() return, now or the next time it is called.
+ *   abandon In a child process, of a loop whose thread is not there: close descriptors, free
+ *   nothing. wake    From any thread: let wait() return, now or the next time it is called.
  */
 #ifndef CRESS_LOOP_POLLER_H
 #define CRESS_LOOP_POLLER_H

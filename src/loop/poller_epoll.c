@@ -95,6 +95,9 @@ static int confirm_other(cress_loop *loop, int fd, struct fd_entry *entry, int e
             return error;
     }
     fds_replaced(entry);
+    entry->poller_state = 0;
+    if (events == 0)
+        return -EBADF; /* nobody waits for the new file */
     e = interest(entry, fd, (uint32_t)events | EPOLLONESHOT);
     int error = sys_epoll_ctl(p->epoll, EPOLL_CTL_ADD, fd, &e);
     if (error == -EEXIST)

@@ -1,16 +1,17 @@
-/* poller_poll - the poller contract on poll(2), for where there is no epoll or its ways are doubted.
+/* poller_poll - the poller contract on poll(2), for where there is no epoll or its ways are
+ * doubted.
  *
  * An array of what is waited for now, kept from turn to turn. An entry is in it exactly while
- * somebody waits for events of it, so each wait of the kernel's walks what is waited for and nothing
- * else, and a descriptor of ours that nobody reads costs nothing. poll(2) reports what holds, always:
- * what is edge-triggered elsewhere leaves the array with its last waiter instead.
+ * somebody waits for events of it, so each wait of the kernel's walks what is waited for and
+ * nothing else, and a descriptor of ours that nobody reads costs nothing. poll(2) reports what
+ * holds, always: what is edge-triggered elsewhere leaves the array with its last waiter instead.
  *
- * (1) entry->poller_index names its slot if that slot names the entry; else the entry is in none. So
- *     an entry that is reset or changes its loop needs not be looked for here.
+ * (1) entry->poller_index names its slot if that slot names the entry; else the entry is in none.
+ *     So an entry that is reset or changes its loop needs not be looked for here.
  * (2) A number means whatever is open under it when poll(2) is called. That it means another file
- *     than those who wait were told of is seen by device and inode, at each want, and what is closed
- *     by POLLNVAL; both end the waits. The anonymous files (eventfd, timerfd, ...) share one inode:
- *     of these a change goes unnoticed.
+ *     than those who wait were told of is seen by device and inode, at each want, and what is
+ *     closed by POLLNVAL; both end the waits. The anonymous files (eventfd, timerfd, ...) share one
+ *     inode: of these a change goes unnoticed.
  *
  * The eventfd for wake-ups has slot 0.
  */
@@ -114,8 +115,8 @@ static void drop(struct poll_poller *p, uint32_t i)
         moved->poller_index = i;
 }
 
-/* The end of what the peer sends is readable too, so who asks for the one may be told of both: a short
- * read after it means something else (FD_ODD). */
+/* The end of what the peer sends is readable too, so who asks for the one may be told of both: a
+ * short read after it means something else (FD_ODD). */
 static short asked(int events)
 {
     return (short)(events & CRESS_IN ? events | CRESS_RDHUP : events);
@@ -174,6 +175,10 @@ static int poll_want(cress_loop *loop, int fd, struct fd_entry *entry, int event
     if (error < 0) {
         settle(p, entry->poller_index); /* those who wait already find out by POLLNVAL */
         return error;
+    }
+    if (events == 0 && fds_wanted(entry) == 0) {
+        drop(p, entry->poller_index);
+        return -EBADF; /* who waited did so for another file */
     }
     p->fds[entry->poller_index].events = asked(events | fds_wanted(entry));
     return 0;

@@ -46,8 +46,8 @@ static bool is_ours(const struct sigaction *action)
     return (action->sa_flags & SA_SIGINFO) && action->sa_sigaction == handler;
 }
 
-/* Calls that are interrupted go on, and the handler runs on a stack of its own where there is one: a
- * greenlet's may be small. Where another handler is called too, all is as that one wanted it; and
+/* Calls that are interrupted go on, and the handler runs on a stack of its own where there is one:
+ * a greenlet's may be small. Where another handler is called too, all is as that one wanted it; and
  * where children were not to become zombies, they do not. */
 static struct sigaction action_for(int signal, const struct sigaction *before)
 {
@@ -102,8 +102,8 @@ static void wait_for_handlers(void)
         sys_sched_yield();
 }
 
-/* In a child: no handler walks, since that was in other threads, and only listeners of the loops that
- * live on are left. What was delivered before is the parent's. */
+/* In a child: no handler walks, since that was in other threads, and only listeners of the loops
+ * that live on are left. What was delivered before is the parent's. */
 static void in_child(void)
 {
     atomic_store(&walking, 0);

@@ -135,8 +135,8 @@ void timers_read(struct timers *w, cress_time now);
  * this one). */
 void timers_advance(struct timers *w, cress_time now);
 
-/* When to call timers_advance() again: so that no timer is later than its slack. TIMER_NEVER when none
- * is armed, and now and then too early, when a crowded slot has to be sorted out first. All
+/* When to call timers_advance() again: so that no timer is later than its slack. TIMER_NEVER when
+ * none is armed, and now and then too early, when a crowded slot has to be sorted out first. All
  * timers must have had their reading. */
 cress_time timers_next(struct timers *w);
 

@@ -64,8 +64,8 @@ void watch_unready(struct watch *w);
 /* It stops by itself: a timer that fired for the last time. */
 void watch_ended(struct watch *w);
 
-/* A descriptor that a watcher, or several, have opened for themselves. What is ready is told each turn
- * as long as it lasts. */
+/* A descriptor that a watcher, or several, have opened for themselves. What is ready is told each
+ * turn as long as it lasts. */
 struct own_fd {
     int fd;
     struct fd_wait wait;

@@ -1,9 +1,9 @@
 /* watch_child - watchers of child processes.
  *
- * Their end is noticed by a pidfd, or where that cannot be had by SIGCHLD, and then waitid(2) that takes
- * nothing away. The child is reaped when the callback is about to be called, by waitpid(2) of this one
- * process: other people's children are other people's, and one whose watcher was stopped in time can
- * still be waited for.
+ * Their end is noticed by a pidfd, or where that cannot be had by SIGCHLD, and then waitid(2) that
+ * takes nothing away. The child is reaped when the callback is about to be called, by waitpid(2) of
+ * this one process: other people's children are other people's, and one whose watcher was stopped
+ * in time can still be waited for.
  *
  * (1) Several watchers of one loop may watch one child: who reaps it tells the others.
  */

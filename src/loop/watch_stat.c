@@ -1,17 +1,19 @@
 /* watch_stat - watchers of what stat(2) tells of a path.
  *
- * Two ways of noticing, always both: inotify(7) where it sees the change, and a look every interval,
- * since nobody sees what a network file system or the other end of a symbolic link does. Whatever
- * wakes us, the answer is the same: watch anew, then stat, then compare with what was told last.
+ * Two ways of noticing, always both: inotify(7) where it sees the change, and a look every
+ * interval, since nobody sees what a network file system or the other end of a symbolic link does.
+ * Whatever wakes us, the answer is the same: watch anew, then stat, then compare with what was told
+ * last.
  *
  * A loop has one inotify descriptor while any of its stat watchers is active. Each watcher has two
- * marks there: on the file itself, if there is one, and on its folder, or the nearest one above that
- * exists, for what appears, goes and takes the name of another.
+ * marks there: on the file itself, if there is one, and on its folder, or the nearest one above
+ * that exists, for what appears, goes and takes the name of another.
  *
- * (1) A mark belongs to a file and not to a name, so several watchers may have the same. It is removed
- *     when none has it any more.
+ * (1) A mark belongs to a file and not to a name, so several watchers may have the same. It is
+ *     removed when none has it any more.
  * (2) First the marks, then stat: what changes in between is looked at once more.
- * (3) Where inotify refuses (its limits are for all processes of a user), the interval is what is left.
+ * (3) Where inotify refuses (its limits are for all processes of a user), the interval is what is
+ *     left.
  * (4) Nothing here runs on much stack: it may be the poller's, a greenlet's.
  */
 #include "base/alloc.h"
@@ -147,8 +149,8 @@ static bool same_file(const struct stat *a, const struct stat *b)
            same_time(a->st_mtim, b->st_mtim) && same_time(a->st_ctim, b->st_ctim);
 }
 
-/* Whether the path is another than when last asked. An error other than that it is not there (out of
- * memory, or of rights for a moment) says nothing. */
+/* Whether the path is another than when last asked. An error other than that it is not there (out
+ * of memory, or of rights for a moment) says nothing. */
 static bool has_changed(struct stat_state *s)
 {
     set_marks(s); /* (2) */
@@ -177,8 +179,7 @@ static void interval_over(struct timer *timer)
 
 /* --- inotify --------------------------------------------------------------------------------- */
 
-/* A mark was told; one that has gone is nobody's, and may be given again. All of them: events were
- * lost. */
+/* A mark was told; one that has gone is nobody's. Or all of them: events were lost. */
 static void told(struct inotify *in, const struct inotify_event *e)
 {
     for (struct list *n = in->users.next; n != &in->users; n = n->next) {
@@ -243,7 +244,7 @@ static void leave_inotify(struct stat_state *s, cress_loop *loop)
     cress__free(in);
 }
 
-/* The first of them in a child makes a new one for all: marks are of the old one, whatever number. */
+/* The first of them in a child makes a new one for all: marks are the old one's. */
 static void forked(struct watch *base)
 {
     struct stat_state *s = of_watch(base)->state;

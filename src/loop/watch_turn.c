@@ -1,7 +1,7 @@
 /* watch_turn - watchers of the turn itself: prepare, check, idle; and of the first turn in a child.
  *
- * Nothing comes from outside, so there is nothing to start or stop: the loop calls those that stand in
- * its list for that part of the turn.
+ * Nothing comes from outside, so there is nothing to start or stop: the loop calls those that stand
+ * in its list for that part of the turn.
  */
 #include "loop/watch.h"
 

@@ -42,7 +42,7 @@ static void features_are_switched_off_by_whole_names(void **state)
     CHECK(!cress__sys_disabled("guard"));
 }
 
-/* --- SIGPIPE --------------------------------------------------------------------------------------- */
+/* --- SIGPIPE ---------------------------------------------------------------------------------- */
 
 static void write_to_closed_pipe(int flags)
 {
@@ -162,7 +162,7 @@ static void writes_raise_no_sigpipe_where_the_kernel_has_no_flag_for_it(void **s
     CHECK_STR(child_words(&result), "ended with exit status 0");
 }
 
-/* --- faults ------------------------------------------------------------------------------------------ */
+/* --- faults ----------------------------------------------------------------------------------- */
 
 static const char *failing;
 

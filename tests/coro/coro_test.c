@@ -1,5 +1,5 @@
-/* The contract of <cress/coro.h>, sentence by sentence. What a language binding builds on is marked:
- * switches without a scheduler, whose end an exit hook directs; the thread's own stack as a
+/* The contract of <cress/coro.h>, sentence by sentence. What a language binding builds on is
+ * marked: switches without a scheduler, whose end an exit hook directs; the thread's own stack as a
  * coroutine; areas kept with it and on its stack; hooks; giving up without running; its stack.
  */
 #include "support/child.h"
@@ -554,7 +554,7 @@ static void exit_is_for_raw_coroutines_only(void **state)
     CHECK_EQ(cress_hub_destroy(0), 0);
 }
 
-/* --- giving up: the binding's point i ---------------------------------------------------------- */
+/* --- giving up: the binding's point i --------------------------------------------------------- */
 
 static void abandoning_runs_nothing_and_gives_the_stack_back(void **state)
 {
@@ -619,7 +619,7 @@ static void one_that_runs_cannot_be_given_up(void **state)
     drop(runs);
 }
 
-/* --- areas: the binding's point c -------------------------------------------------------------- */
+/* --- areas: the binding's point c ------------------------------------------------------------- */
 
 static void *uses_areas(void *arg, void *value)
 {
@@ -676,7 +676,7 @@ static void user_and_top_area_are_its_own(void **state)
     drop(plain);
 }
 
-/* --- hooks: the binding's point d --------------------------------------------------------------- */
+/* --- hooks: the binding's point d ------------------------------------------------------------- */
 
 static void *stack_of_leave, *stack_of_enter;
 static const char *names[3] = { "n", "a", "b" };
@@ -809,7 +809,7 @@ static void one_that_ends_leaves_its_stack_to_a_new_successor(void **state)
     }
 }
 
-/* --- the thread's own stack: the binding's point b --------------------------------------------- */
+/* --- the thread's own stack: the binding's point b -------------------------------------------- */
 
 static void *on_a_fresh_thread(void *arg)
 {
@@ -912,7 +912,7 @@ static void after_its_thread_has_ended_anybody_may_give_one_up(void **state)
     }
 }
 
-/* --- stacks: the binding's point j --------------------------------------------------------------- */
+/* --- stacks: the binding's point j ------------------------------------------------------------ */
 
 static __attribute__((noinline)) void touch(size_t bytes)
 {

@@ -77,7 +77,7 @@ static void a_switch_in_a_catch_block_keeps_what_is_handled()
 extern "C" void __lsan_disable() __attribute__((weak));
 extern "C" void __lsan_enable() __attribute__((weak));
 
-/* An exception whose catch block is left by cress_coro_exit() is never freed: no destructor runs. */
+/* An exception whose catch block cress_coro_exit() leaves is never freed: no destructor runs. */
 static void throw_for_good()
 {
     struct hidden {

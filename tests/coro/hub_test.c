@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* --- hooks on every switch inside blocking calls (what a binding lives on) ---------------------- */
+/* --- hooks on every switch inside blocking calls (what a binding lives on) -------------------- */
 
 static cress_coro *inside; /* by what the hooks said */
 static int left, entered;
@@ -113,7 +113,7 @@ static void hooks_see_the_switches_of_blocking_calls(void **state)
     close(sockets[1]);
 }
 
-/* --- raw coroutines that block ------------------------------------------------------------------ */
+/* --- raw coroutines that block ---------------------------------------------------------------- */
 
 static char told[64];
 

@@ -12,7 +12,7 @@
 
 enum { OPERATIONS = 100000, ALIVE = 48 };
 
-/* Node 0 is the thread's own stack. Nodes are never reused: a freed one stays as somebody's parent. */
+/* Node 0 is the thread's own stack. Nodes are not reused: a freed one stays somebody's parent. */
 struct node {
     cress_coro *co;
     int parent;

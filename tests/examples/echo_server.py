@@ -6,7 +6,7 @@ import time
 
 
 def check(command, address=None):
-    """Two clients in turn get back what they send. Without an address the server prints its port."""
+    """Two clients in turn get back what they send. Without an address the server says its port."""
     server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     try:
         if address is None:
@@ -29,7 +29,7 @@ def check(command, address=None):
         assert server.poll() is None, "the server has ended"
     finally:
         server.kill()
-        server.wait()
+        server.communicate()
 
 
 def connect(address, tries=100):

@@ -18,7 +18,7 @@ static void adds_one(void *value)
         value = ctx_switch(&ctx, &native, (char *)value + 1);
 }
 
-/* Two contexts of each size, one after the other, on stacks taken, aged, trimmed and taken again. */
+/* Two contexts of each size, one by one, on stacks taken, aged, trimmed and taken again. */
 static void contexts_of_three_sizes(void)
 {
     static const size_t sizes[] = { 0, 200 << 10, 5 << 20 };

@@ -1,5 +1,5 @@
-/* A server and its clients in one hub, over TCP and over a unix socket, with each call failing once:
- * whatever fails, everybody comes to an end, and what arrives is what was sent.
+/* A server and its clients in one hub, over TCP and over a unix socket, with each call failing
+ * once: whatever fails, everybody comes to an end, and what arrives is what was sent.
  */
 #include "support/sweep.h"
 #include "hub/apart.h"

@@ -1,4 +1,4 @@
-/* Every call of the hub that can fail, fails once: making it, spawning, sleeping, joining, ending. */
+/* Each call of the hub that can fail, fails once: making it, spawn, sleep, join, its end. */
 #include "support/sweep.h"
 #include "hub/apart.h"
 

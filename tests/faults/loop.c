@@ -1,4 +1,5 @@
 /* A loop with watchers of descriptors and of time, with each call that can fail failing once. */
+#include "loop/clock.h"
 #include "support/check.h"
 #include "support/sweep.h"
 
@@ -71,7 +72,38 @@ static void watchers(void)
     CHECK_EQ(pthread_join(thread, NULL), 0);
 }
 
+/* A file that was closed behind the loop's back is found to be gone, on whatever occasion. */
+static void *looks_for_it(void *arg)
+{
+    clock_take_over();
+    CHECK_EQ(pipe2(fds, O_NONBLOCK | O_CLOEXEC), 0);
+    cress_loop *loop = NULL;
+    int error = cress_loop_new(NULL, &loop);
+    CHECK(error == 0 || sweep_met_fault());
+    if (error == 0) {
+        cress_watch_io io = { 0 };
+        CHECK_EQ(cress_watch_io_init(&io, loop, fds[0], CRESS_IN, on_read, NULL), 0);
+        error = cress_watch_start(&io.watch);
+        CHECK(error == 0 || sweep_met_fault());
+        close(fds[0]);
+        CHECK_EQ(cress_loop_run(loop, CRESS_RUN_DEFAULT), 0); /* ends, since on_read() stops it */
+        CHECK_EQ(cress_loop_free(loop), 0);
+    } else {
+        close(fds[0]);
+    }
+    close(fds[1]);
+    clock_give_back();
+    return arg;
+}
+
+static void a_watcher_of_what_is_gone(void)
+{
+    pthread_t thread;
+    CHECK_EQ(pthread_create(&thread, NULL, looks_for_it, NULL), 0);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+}
+
 int main(void)
 {
-    return FAULT_SWEEP(watchers);
+    return FAULT_SWEEP(watchers) + FAULT_SWEEP(a_watcher_of_what_is_gone);
 }

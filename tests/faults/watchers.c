@@ -1,4 +1,5 @@
-/* Every kind of watcher, on each poller, with each call that can fail failing once: also in a child. */
+/* Every kind of watcher, on each poller, with each call that can fail failing once: also in a
+ * child. */
 #include "support/check.h"
 #include "support/sweep.h"
 

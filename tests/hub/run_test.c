@@ -21,7 +21,7 @@ static int begin(void **state)
     return 0;
 }
 
-/* For tests that leave something blocked on purpose: it is abandoned, in a thread of no more use. */
+/* For tests that leave something blocked on purpose: abandoned, in a thread of no more use. */
 static int end(void **state)
 {
     CHECK_GE(cress_hub_destroy(0), 0);
@@ -386,15 +386,27 @@ static void destroy_discards_what_never_ran_and_names_what_waits(void **state)
     cress_unref(waits);
 }
 
-static void destroy_gives_grace(void **state)
+static void *clean_up_for(void *arg)
+{
+    CHECK_EQ(cress_park(CRESS_FOREVER), -ECANCELED);
+    cress_shield shield = { 0 };
+    CHECK_EQ(cress_shield_begin(&shield, CRESS_FOREVER), 0);
+    CHECK_EQ(cress_sleep(*(cress_time *)arg), 0);
+    CHECK_EQ(cress_shield_end(&shield), 0);
+    say(&words, "cleaned");
+    return NULL;
+}
+
+static void destroy_kills_and_gives_grace(void **state)
 {
     (void)state;
     cress_time soon = CRESS_MS(10), late = CRESS_SECONDS(10);
-    CHECK_EQ(cress_go(sleep_for, &soon), 0);
-    go_named("late", sleep_for, &late, false);
+    CHECK_EQ(cress_go(clean_up_for, &soon), 0);
+    go_named("daemon", clean_up_for, &soon, true);
+    go_named("late", clean_up_for, &late, false);
     CHECK_EQ(cress_yield(), 0); /* or they would be discarded */
     CHECK_EQ(cress_hub_destroy(CRESS_MS(100)), 1);
-    CHECK_STR(words.text, "slept");
+    CHECK_STR(words.text, "cleaned cleaned");
     CHECK_EQ(told.count, 1);
     CHECK_STR(told.lines[0].name, "late");
 }
@@ -595,7 +607,7 @@ int main(void)
         TEST(who_waits_for_a_time_or_an_fd_is_no_deadlock),
         TEST(an_end_can_be_followed_by_a_beginning),
         TEST(destroy_discards_what_never_ran_and_names_what_waits),
-        TEST(destroy_gives_grace),
+        TEST(destroy_kills_and_gives_grace),
         TEST(only_main_may_destroy_it),
         TEST(abandoned_ones_that_wait_for_each_other_harm_nobody),
         TEST(a_hundred_hubs_leave_nothing),

@@ -94,6 +94,7 @@ static void *short_life(void *arg)
 {
     CHECK_EQ(cress_go(sleeps, NULL), 0);
     CHECK_EQ(cress_sleep(CRESS_US(100)), 0);
+    CHECK_EQ(cress_run(CRESS_FOREVER), 0);
     CHECK_EQ(cress_hub_destroy(CRESS_FOREVER), 0);
     CHECK_EQ(cress_go(sleeps, NULL), 0); /* left as it is: the end of the thread ends it */
     return arg;
@@ -335,7 +336,16 @@ static void discard(void *arg)
 
 static void *park_for_ever(void *arg)
 {
-    CHECK_EQ(cress_park(CRESS_FOREVER), 0);
+    CHECK_EQ(cress_park(CRESS_FOREVER), -ECANCELED);
+    return arg;
+}
+
+static void *park_stubbornly(void *arg)
+{
+    cress_shield shield = { 0 };
+    CHECK_EQ(cress_shield_begin(&shield, CRESS_FOREVER), 0);
+    cress_park(CRESS_FOREVER);
+    CHECK(!"woken");
     return arg;
 }
 
@@ -346,7 +356,8 @@ static void *leave_things(void *arg)
     cress_spawn_options o = CRESS_SPAWN_OPTIONS_INIT;
     o.on_discard = discard;
     o.name = "waits";
-    CHECK_EQ(cress_spawn_with(&o, park_for_ever, NULL, &out[0]), 0);
+    CHECK_EQ(cress_spawn_with(&o, park_stubbornly, NULL, &out[0]), 0);
+    CHECK_EQ(cress_go(park_for_ever, NULL), 0); /* killed, it ends */
     CHECK_EQ(cress_yield(), 0);
     CHECK_EQ(cress_spawn_with(&o, park_for_ever, "arg", &out[1]), 0);
     o.delay = CRESS_FOREVER;

@@ -52,7 +52,8 @@ def by_pkg_config(pkg_config, compilers, libdir, scratch):
         sys.exit(f"cress.pc says version {said}, base.h {version()}")
     for language, compiler in compilers.items():
         for kind, options, link in (("shared", [], []), ("static", ["--static"], ["-static"])):
-            flags = run(pkg_config, *options, "--cflags", "--libs", "cress", env=environment).split()
+            flags = run(pkg_config, *options, "--cflags", "--libs", "cress",
+                        env=environment).split()
             program = folder / f"{kind}_{language}"
             run(compiler, "-Wall", "-Wextra", "-Werror", OUTSIDE / f"outside.{language}",
                 "-o", program, *link, *flags)

@@ -218,7 +218,7 @@ static void a_listener_that_accepts_late_is_no_obstacle(void **state)
     CHECK_EQ(cress_close(listener), 0);
 }
 
-/* A unix listener whose backlog is full: connect(2) says EAGAIN and there is nothing to poll for. */
+/* A unix listener whose backlog is full: connect(2) says EAGAIN, with nothing to poll for. */
 static int full_listener(cress_address *at, int held[2])
 {
     cress_listen_options o = CRESS_LISTEN_OPTIONS_INIT;

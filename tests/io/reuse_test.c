@@ -1,5 +1,5 @@
-/* Descriptors that others close and whose numbers come again, behind cress's back and with its help:
- * never a hang, and never the wrong one that is woken.
+/* Descriptors that others close and whose numbers come again, behind cress's back and with its
+ * help: never a hang, and never the wrong one that is woken.
  */
 #include "support/test.h"
 #include "hub/apart.h"

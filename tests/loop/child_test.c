@@ -1,4 +1,5 @@
-/* Watchers of child processes: by pidfd, and without (the suite runs with CRESS_DISABLE=pidfd too). */
+/* Watchers of child processes: by pidfd, and without (the suite runs with CRESS_DISABLE=pidfd too).
+ * */
 #include "base/fault.h"
 #include "support/test.h"
 

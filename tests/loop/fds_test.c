@@ -93,7 +93,7 @@ static void close_known(int fd)
     close(fd);
 }
 
-/* --- how many calls ------------------------------------------------------------------------------ */
+/* --- how many calls --------------------------------------------------------------------------- */
 
 static void ours_are_registered_once_however_often_they_are_waited_for(void **state)
 {
@@ -206,7 +206,7 @@ static void what_was_seen_of_ours_is_remembered(void **state)
     close_known(fds[0]);
 }
 
-/* --- numbers that mean another file ---------------------------------------------------------------- */
+/* --- numbers that mean another file ----------------------------------------------------------- */
 
 enum how { CLOSE_AND_PIPE, CLOSE_AND_SOCKET, DUP2, WAYS };
 
@@ -428,7 +428,7 @@ static void timeouts_are_freed_with_what_they_are_for(void **state)
     close(fds[1]);
 }
 
-/* --- whose it is ----------------------------------------------------------------------------------- */
+/* --- whose it is ------------------------------------------------------------------------------ */
 
 static int disputed;
 
@@ -513,7 +513,7 @@ static void *waits_and_stays(void *arg)
     return NULL;
 }
 
-/* The other loop is alive and believes that the number is its own, but nobody waits for it there. */
+/* The other loop is alive and believes the number its own, but nobody waits for it there. */
 static void a_stale_entry_of_another_loop_may_be_adopted(void **state)
 {
     (void)state;

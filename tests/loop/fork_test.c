@@ -143,7 +143,8 @@ static void all_are_called(const bool *left_out)
 static const bool no_fork[KINDS] = { [FORK] = true, [CHILD] = true };
 static const bool no_child[KINDS] = { [CHILD] = true };
 
-/* --- what the parent has, as the kernel tells it ----------------------------------------------- */
+/* --- what the parent has, as the kernel tells it -----------------------------------------------
+ * */
 
 struct held {
     char text[8192];
@@ -192,7 +193,8 @@ static void in_child(void (*fn)(void *))
     CHECK_STR(before.text, after.text);
 }
 
-/* --- one loop ---------------------------------------------------------------------------------- */
+/* --- one loop ----------------------------------------------------------------------------------
+ * */
 
 static int with_loop(void **state)
 {
@@ -403,7 +405,8 @@ static void the_hub_may_drop_its_waiters(void **state)
     stop_all();
 }
 
-/* --- several threads --------------------------------------------------------------------------- */
+/* --- several threads ---------------------------------------------------------------------------
+ * */
 
 enum { THREADS = 3 };
 
@@ -533,8 +536,8 @@ static void loops_of_other_threads_are_not_there_in_the_child(void **state)
     stop_all();
 }
 
-/* A send may be half done in another thread when the process forks: in the child nobody finishes it,
- * and those that come later must not rely on it. */
+/* A send may be half done in another thread when the process forks: in the child nobody finishes
+ * it, and those that come later must not rely on it. */
 static atomic_bool forking_is_over;
 
 static void *sends(void *arg)

@@ -356,7 +356,8 @@ static void after_the_last_send_there_is_a_call_that_sees_it(void **state)
     while (cress_watch_active(&async.watch)) {
         CHECK_GE(cress_loop_run(loop, CRESS_RUN_ONCE), 0);
         if (!cress_watch_active(&async.watch)) {
-            /* A send may still be under way that this call has seen already: it must stay active. */
+            /* A send may still be under way that this call has seen already: it must stay active.
+             * */
             CHECK_EQ(cress_watch_start(&async.watch), 0);
             break;
         }

@@ -21,14 +21,14 @@ static void fire(struct timer *timer)
     struct sleeper *s = container_of(timer, struct sleeper, timer);
     CHECK(!s->fired);
     CHECK_GE(wheel.now, s->due);
-    /* Below a millisecond to the nanosecond, above by less than one part in 256 and a millisecond. */
+    /* Below a millisecond to the nanosecond, above by less than 1/256 and a millisecond. */
     cress_time slack = s->after < CRESS_MS(1) ? 0 : s->after / 256;
     slack = slack > 1 << 20 ? 1 << 20 : slack;
     CHECK_LE(wheel.now, s->due + slack);
     s->fired = true;
 }
 
-/* Start n with timeouts below most, sleep as a loop does until all have fired; how often it woke. */
+/* Start n with timeouts below most, sleep as a loop does until all fired; how often it woke. */
 static int wake_for(size_t n, cress_time least, cress_time most)
 {
     cress_time now = CRESS_SECONDS(1000);

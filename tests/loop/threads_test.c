@@ -32,7 +32,7 @@ static void in_thread(void *(*fn)(void *), void *arg)
     join(thread);
 }
 
-/* --- calls of the wrong thread --------------------------------------------------------------------- */
+/* --- calls of the wrong thread ---------------------------------------------------------------- */
 
 static int no_op(cress_watch *watch, int events, void *arg)
 {
@@ -81,7 +81,7 @@ static void a_loop_is_its_threads(void **state)
     CHECK_EQ(cress_hub_destroy(0), 0);
 }
 
-/* --- loops side by side ------------------------------------------------------------------------------ */
+/* --- loops side by side ----------------------------------------------------------------------- */
 
 struct busy_loop {
     cress_loop *loop;
@@ -140,7 +140,7 @@ static void loops_of_several_threads_do_not_disturb_each_other(void **state)
         join(threads[i]);
 }
 
-/* --- callbacks from other threads -------------------------------------------------------------------- */
+/* --- callbacks from other threads ------------------------------------------------------------- */
 
 enum { POSTERS = 3, POSTS = 10000, ALL = POSTERS * POSTS };
 
@@ -268,7 +268,7 @@ static void who_sleeps_is_woken_with_one_call(void **state)
     CHECK_EQ(cress_hub_destroy(0), 0);
 }
 
-/* --- two hubs that throw a ball to each other --------------------------------------------------------- */
+/* --- two hubs that throw a ball to each other ------------------------------------------------- */
 
 enum { ROUNDS = 10000 };
 
@@ -332,7 +332,7 @@ static void ten_thousand_rounds_between_two_hubs_lose_no_wake_up(void **state)
     CHECK_EQ(sides[1].caught, ROUNDS);
 }
 
-/* --- the states of a callback -------------------------------------------------------------------------- */
+/* --- the states of a callback ----------------------------------------------------------------- */
 
 static int calls;
 

@@ -1,4 +1,5 @@
-/* The order of a turn: prepare, events, check, timers, idle; and what a foreign loop sees of ours. */
+/* The order of a turn: prepare, events, check, timers, idle; and what a foreign loop sees of ours.
+ * */
 #include "loop/clock.h"
 #include "support/test.h"
 

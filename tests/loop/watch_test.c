@@ -405,7 +405,8 @@ static void close_it(struct one *self)
     to_close = -1;
 }
 
-/* The rule is to stop first. Who forgets is told, and the loop does not wait for what never comes. */
+/* The rule is to stop first. Who forgets is told, and the loop waits for nothing that never
+ * comes. */
 static void closing_under_a_watcher_is_told_and_does_not_hang(void **state)
 {
     (void)state;

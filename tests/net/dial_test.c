@@ -1,4 +1,4 @@
-/* Dialling and listening: every kind of address, every option, and nothing left open after an error. */
+/* Dialling and listening: every kind of address, every option; an error leaves nothing open. */
 #include "support/test.h"
 #include "support/fds.h"
 #include "hub/apart.h"

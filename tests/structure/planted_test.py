@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""The checkers themselves: each must find the defect planted for it, and nothing in a clean tree."""
+"""The checkers themselves: each finds the defect planted for it, and nothing in a clean tree."""
 import pathlib
 import shutil
 import subprocess
 import tempfile
 import unittest
 
+import behaviour
 import contract
 import format as layout
 import headers
@@ -13,6 +14,7 @@ import layers
 import snippets
 import stacks
 import symbols
+import width
 
 CLEAN = {
     "include/cress/base.h":
@@ -246,8 +248,8 @@ class Stacks(Planted):
 
     def test_a_program_with_an_executable_stack_is_found(self):
         self.write("asm/main.c", "int main(void)\n{\n    return 0;\n}\n")
-        subprocess.run(["cc", "-z", "execstack", "-o", self.tree / "main", self.tree / "asm/main.c"],
-                       check=True)
+        subprocess.run(["cc", "-z", "execstack", "-o", self.tree / "main",
+                        self.tree / "asm/main.c"], check=True)
         self.finds(stacks.problems(self.tree), "main: asks for an executable stack")
 
 
@@ -268,14 +270,133 @@ class Format(Planted):
         self.finds(layout.problems(self.tree, self.tool))
 
 
+class Width(Planted):
+    def wide(self, name, text):
+        """A line of 100 columns passes, one more is found."""
+        self.write(name, text + "x" * (100 - len(text)) + "\n")
+        self.finds(width.problems(self.tree))
+        self.write(name, text + "x" * (101 - len(text)) + "\n")
+        self.finds(width.problems(self.tree), name + ":1: 101 columns")
+
+    def test_a_wide_comment_is_found(self):
+        self.wide("src/hub/park.h", "/* ")
+
+    def test_a_wide_line_of_python_is_found(self):
+        self.wide("tests/structure/x.py", "# ")
+
+    def test_a_wide_line_of_cmake_is_found(self):
+        self.wide("CMakeLists.txt", "# ")
+
+    def test_a_wide_line_of_a_script_is_found(self):
+        self.wide("tools/setup", "#!/bin/sh ")
+
+    def test_a_wide_line_of_prose_is_found(self):
+        self.wide("docs/tour.md", "Once ")
+
+    def test_a_wide_table_is_none(self):
+        self.write("docs/tour.md", "| " + "x" * 200 + " |\n")
+        self.finds(width.problems(self.tree))
+
+    def test_columns_are_counted_not_bytes(self):
+        self.write("docs/tour.md", "\u00e4" * 100 + "\n")
+        self.finds(width.problems(self.tree))
+
+    def test_what_was_built_is_left_alone(self):
+        self.write("out/CMakeCache.txt", "")
+        self.write("out/generated.c", "/" * 101 + "\n")
+        self.finds(width.problems(self.tree))
+
+
+class Behaviour(Planted):
+    PAGE = "# Page\n\n## 1 Lives (1.1 to 1.2)\n\n| | case | shown by |\n|---|---|---|\n" \
+           "| 1.1 | It lives | `hub.kill: it_lives`, `faults.hub: it_lives` |\n" \
+           "| 1.2 | It ends | Left out: there is no end |\n"
+
+    def setUp(self):
+        super().setUp()
+        self.write("docs/behaviour.md", self.PAGE)
+        for name in ("hub/kill_test.c", "faults/hub.c"):
+            self.write("tests/" + name, "static void it_lives(void **state)\n{\n}\n")
+
+    def problems(self, strict=False):
+        return behaviour.problems(self.tree, strict)[:2]
+
+    def test_a_clean_page_passes(self):
+        self.finds(self.problems())
+
+    def test_a_missing_number_is_found(self):
+        self.replace("docs/behaviour.md", "1.1 to 1.2", "1.1 to 1.3")
+        self.finds(self.problems(), "1.3 is missing")
+
+    def test_a_row_too_many_is_found(self):
+        self.replace("docs/behaviour.md", "1.1 to 1.2", "1.1 to 1.1")
+        self.finds(self.problems(), "out of order, twice, or no row: ['1.2']")
+
+    def test_a_number_that_stands_twice_is_found(self):
+        self.append("docs/behaviour.md", "| 1.2 | It ends | Left out: there is no end |\n")
+        self.finds(self.problems(), "out of order, twice, or no row")
+
+    def test_a_heading_that_promises_nothing_is_found(self):
+        self.append("docs/behaviour.md", "## 2 More\n")
+        found, _ = self.problems()
+        self.assertIn("no row: ['## 2 More']", found[0])
+
+    def test_a_row_without_test_or_reason_is_found(self):
+        self.replace("docs/behaviour.md", "Left out: there is no end", "Left out")
+        self.finds(self.problems(), "1.2 names no test, and no reason")
+
+    def test_a_test_program_that_does_not_exist_is_found(self):
+        self.replace("docs/behaviour.md", "hub.kill", "hub.gill")
+        self.finds(self.problems(), "1.1: there is no test hub.gill")
+
+    def test_a_test_that_does_not_exist_is_found(self):
+        self.replace("tests/faults/hub.c", "it_lives", "it_dies")
+        self.finds(self.problems(), "1.1: faults.hub has no it_lives")
+
+    def test_not_yet_passes_until_it_is_strict(self):
+        self.replace("docs/behaviour.md", "Left out: there is no end", "**Not yet**")
+        self.finds(self.problems())
+        self.finds(self.problems(strict=True), "1.2 has no test yet")
+
+
 class Snippets(Planted):
-    def test_a_program_in_a_page_that_does_not_compile_is_found(self):
-        self.write("README.md", "```c\nint main(void)\n{\n    return x;\n}\n```\n")
-        self.finds(snippets.problems(self.tree, ["cc"]), "README.md, block 1, cc: ")
+    """A program that prints cress_one(7), and what its page says of it."""
+
+    def page(self, says="7\n", call="cress_one(7)", status=0, after="```text\n%s```\n"):
+        self.replace("src/base/list.c", "return x", 'printf("%d\\n", x);\n    return x')
+        self.write("docs/tour.md", "```c\n#include <cress.h>\n\nint main(void)\n{\n"
+                   f"    {call};\n    return {status};\n}}\n```\n\n" +
+                   (after % says if "%s" in after else after))
+        self.write("README.md", "")
+        return snippets.problems(self.tree, self.build()[0], ["cc"])
+
+    def test_a_program_that_prints_what_its_page_says_passes(self):
+        self.finds(self.page())
+
+    def test_a_program_that_prints_something_else_is_found(self):
+        self.finds(self.page(says="8\n"), "docs/tour.md, block 1", "prints '7\\n', not '8\\n'")
+
+    def test_a_program_that_fails_is_found(self):
+        self.finds(self.page(status=3), "status 3")
+
+    def test_a_program_that_does_not_compile_is_found(self):
+        self.finds(self.page(call="return x"), "docs/tour.md, block 1", "undeclared")
+
+    def test_a_program_without_its_output_is_found(self):
+        self.finds(self.page(after="And so on.\n"), "does not say what it prints")
+
+    def test_a_program_that_uses_what_is_announced_is_compiled_only(self):
+        self.finds(self.page(call="cress_later()", after=""))
+
+    def test_a_program_that_misuses_what_is_announced_is_found(self):
+        self.finds(self.page(call="cress_later(1)", after=""), "too many arguments")
+
+    def test_a_server_that_does_not_answer_is_found(self):
+        self.finds(self.page(call='(void)"tcp:127.0.0.1:7000"'), "ConnectionRefusedError")
 
     def test_a_fragment_without_main_is_left_alone(self):
         self.write("README.md", "```c\nn = read(fd);\n```\n")
-        self.assertEqual(snippets.problems(self.tree, ["cc"]), ([], 0))
+        self.assertEqual(snippets.problems(self.tree, self.build()[0], ["cc"]), ([], 0))
 
 
 if __name__ == "__main__":

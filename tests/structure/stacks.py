@@ -33,7 +33,8 @@ def problem(path):
     stack = [line for line in header.splitlines() if line.split()[:1] == ["GNU_STACK"]]
     if not stack:
         return "has no PT_GNU_STACK: the kernel then grants an executable stack"
-    flags = "".join(stack[0].split()[6:-1])  # Type Offset VirtAddr PhysAddr FileSiz MemSiz Flg Align
+    # Type Offset VirtAddr PhysAddr FileSiz MemSiz Flg Align
+    flags = "".join(stack[0].split()[6:-1])
     return "asks for an executable stack" if "E" in flags else None
 
 

@@ -11,7 +11,8 @@ import sys
 from report import finish
 
 # What the compiler itself adds to instrumented objects.
-INSTRUMENTED = re.compile(r"__(asan|tsan|ubsan|odr_asan|gcov|llvm|covrec|prof)|_?_?sancov|\.?_?DW\.")
+INSTRUMENTED = re.compile(r"__(asan|tsan|ubsan|odr_asan|gcov|llvm|covrec|prof)|_?_?sancov"
+                          r"|\.?_?DW\.")
 
 
 def names(path, *options):

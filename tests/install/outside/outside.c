@@ -1,4 +1,4 @@
-/* outside - a user's program: two coroutines play once, and the version is what it was built for. */
+/* outside - a user's program: two coroutines play once; the version is what it was built for. */
 #include <cress.h>
 #include <stdio.h>
 

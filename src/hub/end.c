@@ -1,0 +1,202 @@
+/* end - how a greenlet ends: killed, by its own wish, and what it deferred. */
+#include "base/alloc.h"
+#include "hub/extra.h"
+#include "hub/scope.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* --- deferred functions ---------------------------------------------------------------------- */
+
+struct deferred {
+    struct deferred *before;
+    int (*fn)(void *arg);
+    void *arg;
+};
+
+#define DEFER_LIMIT CRESS_SECONDS(5)
+
+int cress_defer(int (*fn)(void *arg), void *arg)
+{
+    if (fn == NULL)
+        return -EINVAL;
+    struct cress_hub *h;
+    int error = hub_enter(&h);
+    if (error < 0)
+        return error;
+    cress_coro *self = h->thread->current;
+    if (greenlet_of(self) == NULL)
+        return -EPERM;
+    struct hub_extra *x = extra_get(self);
+    struct deferred *d = x != NULL ? cress__malloc(sizeof *d) : NULL;
+    if (d == NULL)
+        return -ENOMEM;
+    *d = (struct deferred){ .before = x->deferred, .fn = fn, .arg = arg };
+    x->deferred = d;
+    return 0;
+}
+
+static void call_deferred(struct cress_hub *h, cress_coro *self, struct hub_extra *x)
+{
+    cress_time limit = x->defer_limit > 0 ? x->defer_limit : DEFER_LIMIT;
+    scope_shield(h, self, limit); /* without memory for it they run unprotected */
+    while (x->deferred != NULL) {
+        struct deferred *d = x->deferred;
+        x->deferred = d->before; /* it may defer more */
+        int error = d->fn(d->arg);
+        cress__free(d);
+        if (error < 0)
+            hub_report(h, greenlet_of(self), "deferred function", error);
+    }
+    scope_end(self);
+}
+
+noinline void greenlet_clear(cress_coro *self)
+{
+    struct cress_hub *h = self->thread->hub;
+    int open = scope_end(self);
+#ifdef CRESS_TESTING
+    if (open > 0)
+        hub_report(h, greenlet_of(self), "left without stopping its scopes", -EBUSY);
+#else
+    (void)open;
+#endif
+    struct hub_extra *x = self->extra;
+    if (x != NULL && x->deferred != NULL)
+        call_deferred(h, self, x);
+}
+
+void greenlet_drop_deferred(struct cress_greenlet *g)
+{
+    struct hub_extra *x = greenlet_coro(g)->extra;
+    while (x != NULL && (g->flags & GREENLET_STARTED) && x->deferred != NULL) {
+        struct deferred *d = x->deferred;
+        x->deferred = d->before;
+        cress__free(d);
+    }
+}
+
+/* --- by its own wish ------------------------------------------------------------------------- */
+
+static int leave(void *value, int error)
+{
+    struct cress_hub *h;
+    int refused = hub_enter(&h);
+    if (refused < 0)
+        return refused;
+    cress_coro *self = h->thread->current;
+    struct cress_greenlet *g = greenlet_of(self);
+    if (g == NULL)
+        return -EPERM;
+    greenlet_clear(self);
+    if (g->flags & GREENLET_MAIN) {
+        if (error < 0)
+            hub_report(h, g, "main failed", error);
+        exit(error < 0 ? EXIT_FAILURE : (int)(intptr_t)value);
+    }
+    if (error == 0)
+        g->flags |= GREENLET_HAS_VALUE;
+    coro_leave(h->thread, value, error);
+}
+
+int cress_exit(void *value)
+{
+    return leave(value, 0);
+}
+
+int cress_exit_error(int error)
+{
+    return error < 0 ? leave(NULL, error) : -EINVAL;
+}
+
+/* --- killed ---------------------------------------------------------------------------------- */
+
+/* One that has not started ends here and now. */
+static void discard(struct cress_hub *h, struct cress_greenlet *g)
+{
+    cress_coro *co = greenlet_coro(g);
+    struct hub_extra *x = co->extra;
+    if (runnode_queued(&co->node)) {
+        runq_remove(&co->node);
+    } else if (x != NULL && timer_armed(&x->timer)) {
+        timer_remove(&h->loop.timers, &x->timer);
+        h->loop.refs -= !(co->flags & CORO_DAEMON);
+    }
+    co->state = CORO_ENDED;
+    scope_end(co);
+    greenlet_discard(g);
+    greenlet_finish(h, g, CRESS_KILLED, NULL, -ECANCELED);
+    greenlet_release(g);
+}
+
+void greenlet_kill(struct cress_hub *h, struct cress_greenlet *g)
+{
+    cress_coro *co = greenlet_coro(g);
+    if (co->state == CORO_NEW) {
+        discard(h, g);
+    } else if (!(co->flags & CORO_KILLED)) {
+        co->flags |= CORO_KILLED;
+        scope_alarm(co);
+    }
+}
+
+/* Whether g may be killed from here: 1; 0, there is nothing to do; or an error. */
+static int killable(const cress_greenlet *g)
+{
+    if (g == NULL || (g->flags & GREENLET_MAIN))
+        return -EINVAL;
+    if (greenlet_coro(g)->thread != cress__thread)
+        return -EXDEV;
+    return g->outcome == CRESS_ALIVE;
+}
+
+int cress_kill(cress_greenlet *g, cress_time timeout)
+{
+    int error = timeout < 0 ? -EINVAL : killable(g);
+    if (error <= 0)
+        return error;
+    struct cress_hub *h = hub_current();
+    if (timeout > 0 && (error = hub_enter(&h)) < 0)
+        return error;
+    cress_coro *self = h->thread->current;
+    bool itself = greenlet_coro(g) == self;
+    g->refs++; /* its end may drop the caller's */
+    greenlet_kill(h, g);
+    if (timeout > 0)
+        error = itself ? scope_point(h, self) : cress_join(g, timeout);
+    greenlet_release(g);
+    return timeout > 0 ? error : 0;
+}
+
+int cress_killall(cress_greenlet *const *gs, size_t n, cress_time timeout)
+{
+    if (timeout < 0 || (gs == NULL && n > 0))
+        return -EINVAL;
+    for (size_t i = 0; i < n; i++) {
+        int error = gs[i] != NULL ? killable(gs[i]) : 0;
+        if (error < 0)
+            return error;
+    }
+    struct cress_hub *h;
+    int error = timeout > 0 ? hub_enter(&h) : hub_get(&h);
+    if (error < 0)
+        return error;
+    cress_coro *self = h->thread->current;
+    bool itself = false;
+    for (size_t i = 0; i < n; i++)
+        if (gs[i] != NULL && gs[i]->outcome == CRESS_ALIVE) {
+            itself |= greenlet_coro(gs[i]) == self;
+            greenlet_kill(h, gs[i]);
+        }
+    if (timeout == 0)
+        return 0;
+    if (itself && (error = scope_point(h, self)) < 0)
+        return error;
+    cress_time deadline = cress_deadline(timeout);
+    for (size_t i = 0; i < n && error == 0; i++)
+        if (gs[i] != NULL && gs[i]->outcome == CRESS_ALIVE && greenlet_coro(gs[i]) != self) {
+            cress_time left = cress_left(deadline);
+            error = left > 0 ? cress_join(gs[i], left) : -ETIMEDOUT;
+        }
+    return error;
+}

@@ -1,0 +1,137 @@
+/* joinall - waiting for the end of several greenlets. */
+#include "base/alloc.h"
+#include "base/options.h"
+#include "hub/scope.h"
+
+#include <errno.h>
+
+/* One wait for some of many: each of them has a link into it. */
+struct joinall {
+    struct cress_hub *hub;
+    cress_coro *co;
+    size_t ended, need;
+    int failed; /* the error of the first that failed */
+    bool raise_error;
+};
+
+struct joinall_link {
+    struct greenlet_link link;
+    struct joinall *all;
+    struct cress_greenlet *g;
+};
+
+static bool enough(const struct joinall *all)
+{
+    return all->ended >= all->need || all->failed != 0;
+}
+
+static void count(struct joinall *all, const struct cress_greenlet *g)
+{
+    all->ended++;
+    if (all->raise_error && all->failed == 0 && g->outcome == CRESS_FAILED)
+        all->failed = g->error;
+}
+
+static void one_ended(struct greenlet_link *link)
+{
+    struct joinall_link *l = container_of(link, struct joinall_link, link);
+    count(l->all, l->g);
+    greenlet_release(l->g);
+    if (enough(l->all))
+        hub_wake(l->all->hub, l->all->co, 0);
+}
+
+/* Some are enough, or the first that fails: each gets a link. */
+static int wait_for_some(struct joinall *all, cress_greenlet *const *gs, size_t n,
+                         cress_time timeout)
+{
+    static const struct wait_info info = { .what = "joining several greenlets" };
+    struct joinall_link *links = cress__calloc(n, sizeof *links);
+    if (links == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < n; i++)
+        if (gs[i] != NULL && gs[i]->outcome == CRESS_ALIVE) {
+            links[i] = (struct joinall_link){ .link.fire = one_ended, .all = all, .g = gs[i] };
+            gs[i]->refs++;
+            greenlet_link(gs[i], &links[i].link);
+        }
+    int error = hub_park_until(all->hub, all->co, &info, timeout);
+    for (size_t i = 0; i < n; i++)
+        if (links[i].g != NULL && greenlet_linked(&links[i].link)) {
+            greenlet_unlink(links[i].g, &links[i].link);
+            greenlet_release(links[i].g);
+        }
+    cress__free(links);
+    return error;
+}
+
+/* All must end: one after the other, without memory. */
+static int wait_for_each(cress_greenlet *const *gs, size_t n, cress_time timeout)
+{
+    cress_time deadline = cress_deadline(timeout);
+    for (size_t i = 0; i < n; i++)
+        if (gs[i] != NULL && gs[i]->outcome == CRESS_ALIVE) {
+            cress_time left = cress_left(deadline);
+            int error = left > 0 ? cress_join(gs[i], left) : -ETIMEDOUT;
+            if (error < 0)
+                return error;
+        }
+    return 0;
+}
+
+static int joinall(struct joinall *all, cress_greenlet *const *gs, size_t n, cress_time timeout)
+{
+    size_t there = 0, itself = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (gs[i] == NULL)
+            continue;
+        const cress_coro *co = greenlet_any_coro(gs[i]);
+        if (co->thread != cress__thread)
+            return -EXDEV;
+        there++;
+        itself += co == all->co;
+        if (gs[i]->outcome != CRESS_ALIVE)
+            count(all, gs[i]);
+    }
+    if (all->need == 0 || all->need > there)
+        all->need = there;
+    if (enough(all))
+        return 0;
+    if (all->need > there - itself)
+        return -EDEADLK;
+    if (timeout == 0)
+        return -EAGAIN;
+    if (all->need == there && !all->raise_error)
+        return wait_for_each(gs, n, timeout);
+    return wait_for_some(all, gs, n, timeout);
+}
+
+static size_t count_ended(cress_greenlet *const *gs, size_t n)
+{
+    size_t ended = 0;
+    for (size_t i = 0; i < n; i++)
+        ended += gs[i] != NULL && gs[i]->outcome != CRESS_ALIVE;
+    return ended;
+}
+
+int cress_joinall(cress_greenlet *const *gs, size_t n, cress_time timeout,
+                  const cress_join_options *options, size_t *ended)
+{
+    cress_join_options o = CRESS_JOIN_OPTIONS_INIT;
+    if (ended != NULL)
+        *ended = 0;
+    if (options_take(&o, sizeof o, options) < 0 || (gs == NULL && n > 0) || timeout < 0)
+        return -EINVAL;
+    struct cress_hub *h;
+    int error = timeout > 0 ? hub_enter(&h) : hub_get(&h);
+    if (error < 0)
+        return error;
+    cress_coro *self = h->thread->current;
+    struct joinall all = { .hub = h, .co = self, .need = o.count, .raise_error = o.raise_error };
+    error = scope_point(h, self);
+    if (error == 0)
+        error = joinall(&all, gs, n, timeout);
+    if (ended != NULL && error != -EXDEV)
+        *ended = count_ended(gs, n);
+    return error < 0 ? error : all.failed;
+}

@@ -1,0 +1,84 @@
+/* link - callbacks for the end of a greenlet. */
+#include "hub/hub.h"
+
+#include <errno.h>
+
+/* cress_link_node, as it is inside: in the list of its greenlet, and then in the line. */
+struct link_node {
+    union {
+        struct greenlet_link link;
+        struct runnode run;
+    };
+    struct link_node *self;   /* where a callback has its argument */
+    struct cress_greenlet *g; /* a reference; NULL: not in use */
+    cress_link_fn fn;
+    void *arg;
+    bool in_line;
+};
+_Static_assert(sizeof(struct link_node) <= sizeof(cress_link_node), "cress_link_node is too small");
+_Static_assert(offsetof(struct link_node, run) == offsetof(struct callback, node) &&
+                   offsetof(struct link_node, self) == offsetof(struct callback, arg),
+               "what the line knows of a callback");
+
+static int run(void *arg)
+{
+    struct link_node *node = arg;
+    struct cress_greenlet *g = node->g;
+    node->g = NULL; /* free: fn may link it again */
+    int error = node->fn(g, node->arg);
+    if (error < 0)
+        hub_report(hub_current(), g, "link", error);
+    greenlet_release(g);
+    return 0;
+}
+
+static void queue(struct link_node *node)
+{
+    node->run = (struct runnode){ .fn = run };
+    node->in_line = true;
+    runq_push(&greenlet_any_coro(node->g)->thread->hub->loop.ready, &node->run);
+}
+
+static void ended(struct greenlet_link *link)
+{
+    queue(container_of(link, struct link_node, link));
+}
+
+int cress_link(cress_greenlet *g, cress_link_node *public, cress_link_fn fn, void *arg)
+{
+    if (g == NULL || public == NULL || fn == NULL)
+        return -EINVAL;
+    struct thread *t = greenlet_any_coro(g)->thread;
+    if (t != cress__thread)
+        return -EXDEV;
+    struct link_node *node = (struct link_node *)(void *)public;
+    if (node->g != NULL)
+        return -EALREADY;
+    struct cress_hub *h;
+    int error = hub_get(&h); /* that of an ended greenlet may have been another one */
+    if (error < 0)
+        return error;
+    *node = (struct link_node){ .g = g, .self = node, .fn = fn, .arg = arg };
+    g->refs++;
+    if (g->outcome == CRESS_ALIVE) {
+        node->link.fire = ended;
+        greenlet_link(g, &node->link);
+    } else {
+        queue(node);
+    }
+    return 0;
+}
+
+void cress_unlink(cress_link_node *public)
+{
+    struct link_node *node = (struct link_node *)(void *)public;
+    if (node == NULL || node->g == NULL || greenlet_any_coro(node->g)->thread != cress__thread)
+        return;
+    struct cress_greenlet *g = node->g;
+    if (node->in_line)
+        runq_remove(&node->run);
+    else
+        greenlet_unlink(g, &node->link);
+    node->g = NULL;
+    greenlet_release(g);
+}

@@ -1,0 +1,64 @@
+/* wait - waiting for several things: what each kind of case is made of.
+ *
+ *     idle -> linked            [ops->link: its object will fire it]
+ *     linked -> linked, fired   [cress_case_fire]
+ *     fired -> happened         [ops->ready says 1; unlinked]
+ *     fired -> linked           [ops->ready says 0: unlinked and linked anew]
+ *
+ * (1) `fired` of a case is linked only while `wait` is set.
+ * (2) ops->unlink is called exactly once for each link that gave 0.
+ */
+#ifndef CRESS_HUB_WAIT_H
+#define CRESS_HUB_WAIT_H
+
+#include "base/list.h"
+#include "hub/hub.h"
+
+#include <cress/wait.h>
+
+/* One wait under way: a local variable, or inside a cress_iwait. */
+struct case_wait {
+    struct cress_hub *hub;
+    cress_coro *co;    /* who waits; NULL: nobody right now */
+    struct list fired; /* cases, in the order in which they were */
+    bool counts;       /* waits for time and descriptors keep the loop going */
+};
+
+/* cress_case.core */
+struct case_core {
+    struct case_wait *wait;
+    struct list fired;
+    bool linked;
+};
+_Static_assert(sizeof(struct case_core) <= sizeof(((cress_case *)0)->core), "cress_case.core");
+
+static inline struct case_core *case_core(cress_case *c)
+{
+    return (struct case_core *)(void *)c->core;
+}
+
+/* The hub in which a case waits; in link, ready and unlink. */
+static inline struct cress_hub *case_hub(cress_case *c)
+{
+    return case_core(c)->wait->hub;
+}
+
+/* Whether the wait counts in loop.refs, for kinds whose event comes from outside. */
+static inline bool case_counts(cress_case *c)
+{
+    return case_core(c)->wait->counts;
+}
+
+/* What an object keeps of a case that waits for it, in case.words. */
+struct case_node {
+    struct list node;
+    cress_case *c;
+};
+
+/* Fire all that wait for an object; its list may be all-zero. */
+void cases_fire(struct list *cases);
+
+/* Put a node into such a list. */
+void cases_add(struct list *cases, struct case_node *node, cress_case *c);
+
+#endif

@@ -1,0 +1,85 @@
+#include "hub/waiter.h"
+
+#include "hub/scope.h"
+#include "hub/wait.h"
+
+#include <errno.h>
+
+int cress_waiter_init(cress_waiter *public)
+{
+    if (public == NULL)
+        return -EINVAL;
+    struct waiter *w = waiter_inside(public);
+    if (w->co != NULL || list_linked(&w->cases))
+        return -EBUSY;
+    *w = (struct waiter){ 0 };
+    return 0;
+}
+
+static int take(struct waiter *w, void **value)
+{
+    if (w->state == WAITER_TAKEN)
+        return -EALREADY;
+    w->state = WAITER_TAKEN;
+    if (w->error < 0)
+        return w->error;
+    if (value != NULL)
+        *value = w->value;
+    return 0;
+}
+
+int cress_waiter_wait(cress_waiter *public, cress_time timeout, void **value)
+{
+    if (public == NULL || timeout < 0)
+        return -EINVAL;
+    struct cress_hub *h;
+    int error = timeout > 0 ? hub_enter(&h) : hub_get(&h);
+    if (error < 0)
+        return error;
+    struct waiter *w = waiter_inside(public);
+    if (w->hub != NULL && w->hub != h)
+        return -EXDEV;
+    cress_coro *self = h->thread->current;
+    if ((error = scope_point(h, self)) < 0)
+        return error;
+    if (w->state != WAITER_EMPTY)
+        return take(w, value);
+    if (w->co != NULL)
+        return -EBUSY;
+    if (timeout == 0)
+        return -EAGAIN;
+    static const struct wait_info info = { .what = "waiting for a value" };
+    w->hub = h;
+    w->co = self;
+    error = hub_park_until(h, self, &info, timeout);
+    w->co = NULL;
+    return error < 0 ? error : take(w, value);
+}
+
+static int wake(cress_waiter *public, void *value, int error)
+{
+    if (public == NULL)
+        return -EINVAL;
+    struct waiter *w = waiter_inside(public);
+    if (w->hub != NULL && w->hub != hub_current())
+        return -EXDEV;
+    if (w->state != WAITER_EMPTY)
+        return -EALREADY;
+    w->state = WAITER_WOKEN;
+    w->value = value;
+    w->error = error;
+    if (w->co != NULL)
+        hub_wake(w->hub, w->co, 0);
+    cases_fire(&w->cases);
+    return 0;
+}
+
+int cress_waiter_wake(cress_waiter *waiter, void *value)
+{
+    return wake(waiter, value, 0);
+}
+
+int cress_waiter_throw(cress_waiter *waiter, int error)
+{
+    return error < 0 ? wake(waiter, NULL, error) : -EINVAL;
+}

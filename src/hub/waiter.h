@@ -1,0 +1,34 @@
+/* waiter - a place for one value and for one who waits for it, once.
+ *
+ *     EMPTY -> WOKEN [wake, throw]     WOKEN -> TAKEN [wait]
+ *
+ * (1) `co` is set exactly while somebody waits in cress_waiter_wait().
+ * (2) `hub` is set from the first wait on, of a case too: from then on only that hub's thread may
+ *     wake it.
+ */
+#ifndef CRESS_HUB_WAITER_H
+#define CRESS_HUB_WAITER_H
+
+#include "base/list.h"
+#include "hub/hub.h"
+
+#include <cress/waiter.h>
+
+enum waiter_state { WAITER_EMPTY, WAITER_WOKEN, WAITER_TAKEN };
+
+struct waiter {
+    cress_coro *co;
+    struct cress_hub *hub;
+    void *value;
+    struct list cases; /* who looks, see wait.c; all-zero: nobody ever */
+    int32_t error;     /* 0: there is a value */
+    uint8_t state;
+};
+_Static_assert(sizeof(struct waiter) <= sizeof(cress_waiter), "cress_waiter is too small");
+
+static inline struct waiter *waiter_inside(cress_waiter *w)
+{
+    return (struct waiter *)(void *)w;
+}
+
+#endif
