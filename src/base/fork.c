@@ -7,7 +7,7 @@
 
 unsigned cress__forks;
 const void *cress__fork_survivor;
-void (*cress__fork_hook)(void);
+void (*cress__fork_hooks[FORK_HOOKS])(void);
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static uint64_t mask_of_forker; /* under the lock */
@@ -40,8 +40,9 @@ static void in_child(void)
 {
     cress__forks++;
     cress__fork_survivor = &cress__closed;
-    if (cress__fork_hook != NULL)
-        cress__fork_hook();
+    for (int i = 0; i < FORK_HOOKS; i++)
+        if (cress__fork_hooks[i] != NULL)
+            cress__fork_hooks[i]();
     fork_unlock(mask_of_forker);
 }
 

@@ -21,8 +21,9 @@ extern unsigned cress__forks;
 /* In a child: which thread of the parent it was, as the address of its cress__closed. */
 extern const void *cress__fork_survivor;
 
-/* Called in the child when it has just begun, with the lock held; for what handlers read. */
-extern void (*cress__fork_hook)(void);
+/* Called in the child when it has just begun, with the lock held: for what cannot wait. */
+enum { FORK_SIGNALS, FORK_HUB, FORK_HOOKS };
+extern void (*cress__fork_hooks[FORK_HOOKS])(void);
 
 /* From now on forks are counted. Any number of times. 0; -ENOMEM. */
 int fork_attend(void);

@@ -6,6 +6,7 @@
 #include "hub/extra.h"
 #include "hub/scope.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* --- callbacks: the service greenlet --------------------------------------------------------- */
@@ -69,7 +70,7 @@ static int nothing(void *arg)
 
 /* The loop is looked at with the hooks around. Where after asks for it, the service greenlet runs
  * first: a callback that does nothing goes to the head of the line. */
-static void look(struct cress_hub *h, cress_time timeout)
+void hub_look(struct cress_hub *h, cress_time timeout)
 {
     const cress_poll_hooks *hooks = h->poll_hooks;
     if (hooks == NULL) {
@@ -93,12 +94,12 @@ static noinline void hub_tick(struct cress_hub *h)
     h->budget = h->quantum;
     if (now - h->last_look >= LOOK_NS) {
         h->last_look = now;
-        look(h, 0);
+        hub_look(h, 0);
         age_stacks(h, now);
     }
     /* Daemons may keep the line from ever being empty, and a watcher was the last that counted. */
     if (unlikely(h->in_run && !hub_counts(h)))
-        hub_wake(h, &h->thread->native, RUN_AGAIN);
+        hub_wake(h, h->main_co, RUN_AGAIN);
 }
 
 /* Nothing is ready and nothing will come. If main waits it is told; in its cress_run() that is what
@@ -106,7 +107,9 @@ static noinline void hub_tick(struct cress_hub *h)
  * here that has to know. */
 static void nothing_left(struct cress_hub *h, cress_coro *self)
 {
-    cress_coro *main = &h->thread->native;
+    cress_coro *main = h->main_co;
+    if (main == h->service) /* a callback that forked: it has returned, and nothing is left */
+        exit(EXIT_SUCCESS);
     if (h->in_run && main->flags & CORO_WAITING) {
         hub_wake(h, main, 0);
         return;
@@ -127,7 +130,7 @@ static noinline void hub_idle(struct cress_hub *h, cress_coro *self)
 {
     struct cress_loop *loop = &h->loop;
     if (unlikely(!list_empty(&h->idlers))) {
-        look(h, 0);
+        hub_look(h, 0);
         if (runq_empty(&loop->ready))
             hub_wake(h, container_of(list_pop(&h->idlers), struct idler, node)->co, 0);
         return;
@@ -135,15 +138,15 @@ static noinline void hub_idle(struct cress_hub *h, cress_coro *self)
     cress_time timeout = loop_next(loop);
     if (timeout == 0 && !runq_empty(&loop->ready))
         return;
-    if (!loop_alive(loop) && atomic_load(&loop->posted) == NULL) {
+    if (!loop_alive(loop) && !loop->embedded && atomic_load(&loop->posted) == NULL) {
         nothing_left(h, self);
         if (!runq_empty(&loop->ready))
             return;
     }
     if (timeout < AGE_NS || !may_age(h)) {
-        look(h, timeout);
+        hub_look(h, timeout);
     } else {
-        look(h, AGE_NS);
+        hub_look(h, AGE_NS);
         age_stacks(h, base_clock());
     }
 }
@@ -297,7 +300,7 @@ int cress_hub_destroy(cress_time grace)
     struct cress_hub *h = hub_current();
     if (h == NULL)
         return 0;
-    if (h->thread->current != &h->thread->native || cress__closed)
+    if (closed() || h->thread->current != &h->thread->native || h->main_co != &h->thread->native)
         return -EPERM;
     h->abandoned = 0;
     greenlet_clear(&h->thread->native);
@@ -396,6 +399,10 @@ noinline int cress__hub_make(struct cress_hub **out)
     h->service->kind = CORO_SERVICE;
     h->loop.report = loop_report;
     h->thread = t;
+    h->main_co = &t->native;
+    h->loop.on_fork = hub_on_fork;
+    cress__fork_hooks[FORK_HUB] = hub_in_child;
+    cress__closed_forked = hub_after_fork;
     h->quantum = h->budget = QUANTUM_MAX;
     list_init(&h->idlers);
     h->random = 0x9e3779b97f4a7c15;

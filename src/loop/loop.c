@@ -338,9 +338,7 @@ static void run_ready(cress_loop *loop)
     run_to(loop, &end);
 }
 
-/* Somebody else waits for the poller now: other threads have to wake it, and what was told is to be
- * asked for again. */
-static void rest(cress_loop *loop)
+void loop_rest(cress_loop *loop)
 {
     fds_rearm(loop);
     atomic_store(&loop->asleep, true);
@@ -375,7 +373,7 @@ int cress_loop_run(cress_loop *loop, cress_run_mode mode)
     } while (mode == CRESS_RUN_DEFAULT && !loop->stop && loop_busy(loop));
     loop->running = false;
     if (loop->embedded)
-        rest(loop);
+        loop_rest(loop);
     return loop_busy(loop);
 }
 
@@ -432,7 +430,7 @@ int cress_loop_fd(const cress_loop *loop)
     if (fd >= 0 && !l->embedded && !l->hub) {
         l->embedded = true;
         if (!l->running)
-            rest(l);
+            loop_rest(l);
     }
     return fd;
 }

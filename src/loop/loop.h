@@ -111,6 +111,10 @@ cress_time loop_tick(cress_loop *loop);
  * watchers become ready. */
 cress_time loop_next(cress_loop *loop);
 
+/* Somebody else waits for the poller now: other threads have to wake it, and what was told is to be
+ * asked for again. */
+void loop_rest(cress_loop *loop);
+
 /* Whether anything referenced is active. */
 static inline bool loop_alive(const cress_loop *loop)
 {

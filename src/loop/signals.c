@@ -123,7 +123,7 @@ int signals_listen(struct listener *l)
 {
     int error = 0;
     uint64_t mask = fork_lock();
-    cress__fork_hook = in_child;
+    cress__fork_hooks[FORK_SIGNALS] = in_child;
     bool first = atomic_load(&table[l->signal].first) == NULL;
     l->seen = signals_delivered(l->signal);
     atomic_store(&l->next, atomic_load(&table[l->signal].first));
