@@ -9,7 +9,7 @@
  * (1) entry->poller_index names its slot if that slot names the entry; else the entry is in none.
  *     So an entry that is reset or changes its loop needs not be looked for here.
  * (2) A number means whatever is open under it when poll(2) is called. That it means another file
- *     than those who wait were told of is seen by device and inode, at each want and each event, and
+ *     than those who wait were told of is seen by device and inode, at each want and each event;
  *     what is closed by POLLNVAL; both end the waits. The anonymous files (eventfd, timerfd, ...)
  *     share one inode: of these a change goes unnoticed.
  *
