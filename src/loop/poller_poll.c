@@ -9,9 +9,9 @@
  * (1) entry->poller_index names its slot if that slot names the entry; else the entry is in none.
  *     So an entry that is reset or changes its loop needs not be looked for here.
  * (2) A number means whatever is open under it when poll(2) is called. That it means another file
- *     than those who wait were told of is seen by device and inode, at each want, and what is
- *     closed by POLLNVAL; both end the waits. The anonymous files (eventfd, timerfd, ...) share one
- *     inode: of these a change goes unnoticed.
+ *     than those who wait were told of is seen by device and inode, at each want and each event;
+ *     what is closed by POLLNVAL; both end the waits. The anonymous files (eventfd, timerfd, ...)
+ *     share one inode: of these a change goes unnoticed.
  *
  * The eventfd for wake-ups has slot 0.
  */
@@ -164,6 +164,14 @@ static int identify(struct poll_slot *slot, int fd, struct fd_entry *entry)
     return 0;
 }
 
+/* What is ready may be another file than the one that is waited for. */
+static bool was_replaced(const struct poll_slot *slot, int fd, const struct fd_entry *entry)
+{
+    struct stat st;
+    return !(entry->flags & FD_OURS) && sys_fstat(fd, &st) == 0 &&
+           (slot->device != st.st_dev || slot->inode != st.st_ino);
+}
+
 static int poll_want(cress_loop *loop, int fd, struct fd_entry *entry, int events)
 {
     struct poll_poller *p = loop->poller_data;
@@ -209,7 +217,7 @@ static bool hand_out(cress_loop *loop, struct poll_poller *p, uint32_t i)
     if (!is_mine(p, entry) || entry->poller_index != i) {
         drop(p, i); /* left behind: the entry was reset, or went to another loop */
     } else {
-        if (p->fds[i].revents & POLLNVAL)
+        if (p->fds[i].revents & POLLNVAL || was_replaced(&p->slots[i], p->fds[i].fd, entry))
             fds_replaced(entry); /* (2) */
         else
             fds_event(loop, p->fds[i].fd, entry->generation, (unsigned short)p->fds[i].revents);
