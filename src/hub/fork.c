@@ -14,7 +14,7 @@
 #include "hub/extra.h"
 #include "hub/scope.h"
 
-void hub_in_child(void)
+static void hub_in_child(void)
 {
     struct cress_hub *h = hub_current();
     if (h == NULL)
@@ -23,11 +23,19 @@ void hub_in_child(void)
     cress__closed |= CLOSED_FORKED;
 }
 
-void hub_after_fork(void)
+static void hub_after_fork(void)
 {
     struct cress_hub *h = hub_current();
     if (h != NULL)
         loop_refresh(&h->loop);
+}
+
+void hub_attend_forks(void)
+{
+    uint64_t mask = fork_lock();
+    cress__fork_hooks[FORK_HUB] = hub_in_child;
+    cress__closed_forked = hub_after_fork;
+    fork_unlock(mask);
 }
 
 static void drop_coro(struct cress_hub *h, cress_coro *co)

@@ -70,19 +70,19 @@ static int nothing(void *arg)
 
 /* The loop is looked at with the hooks around. Where after asks for it, the service greenlet runs
  * first: a callback that does nothing goes to the head of the line. */
-void hub_look(struct cress_hub *h, cress_time timeout)
+bool hub_look(struct cress_hub *h, cress_time timeout)
 {
     const cress_poll_hooks *hooks = h->poll_hooks;
-    if (hooks == NULL) {
-        loop_look(&h->loop, timeout);
-        return;
-    }
+    if (hooks == NULL)
+        return loop_look(&h->loop, timeout);
     hooks->before(h, timeout, h->poll_hooks_arg);
-    loop_look(&h->loop, timeout);
+    bool came = loop_look(&h->loop, timeout);
     if (hooks->after(h, h->poll_hooks_arg) > 0 && !runnode_queued(&h->service_first.node)) {
         h->service_first.node.fn = nothing;
         runq_push_front(&h->loop.ready, &h->service_first.node);
+        came = true;
     }
+    return came;
 }
 
 static noinline void hub_tick(struct cress_hub *h)
@@ -130,8 +130,7 @@ static noinline void hub_idle(struct cress_hub *h, cress_coro *self)
 {
     struct cress_loop *loop = &h->loop;
     if (unlikely(!list_empty(&h->idlers))) {
-        hub_look(h, 0);
-        if (runq_empty(&loop->ready))
+        if (!hub_look(h, 0))
             hub_wake(h, container_of(list_pop(&h->idlers), struct idler, node)->co, 0);
         return;
     }
@@ -401,8 +400,7 @@ noinline int cress__hub_make(struct cress_hub **out)
     h->thread = t;
     h->main_co = &t->native;
     h->loop.on_fork = hub_on_fork;
-    cress__fork_hooks[FORK_HUB] = hub_in_child;
-    cress__closed_forked = hub_after_fork;
+    hub_attend_forks();
     h->quantum = h->budget = QUANTUM_MAX;
     list_init(&h->idlers);
     h->random = 0x9e3779b97f4a7c15;

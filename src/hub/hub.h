@@ -99,15 +99,14 @@ static inline int hub_get(struct cress_hub **out)
 }
 
 /* fork(2), see fork.c. */
-void hub_in_child(void);
-void hub_after_fork(void);
+void hub_attend_forks(void);
 void hub_on_fork(struct cress_loop *loop);
 
 /* The next to run for self, which has given up running. Never NULL. */
 cress_coro *hub_pick(struct cress_hub *h, cress_coro *self);
 
-/* Look at the loop, with the poll hooks around. */
-void hub_look(struct cress_hub *h, cress_time timeout);
+/* Look at the loop, with the poll hooks around. Whether anything came, see loop_look(). */
+bool hub_look(struct cress_hub *h, cress_time timeout);
 
 /* The same, as exit function of a coroutine or for one whose parent is busy. */
 static always_inline cress_coro *hub_next(struct cress_hub *h, cress_coro *self);
