@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* --- the foreign library: knows nothing of cress, and never blocks ----------------------------- */
+/* --- the foreign library: knows nothing of cress, and never blocks --------------------------- */
 
 struct client {
     int fd;
@@ -47,7 +47,7 @@ static void client_step(struct client *c)
     }
 }
 
-/* --- the glue ---------------------------------------------------------------------------------- */
+/* --- the glue -------------------------------------------------------------------------------- */
 
 static int drive(struct client *c, cress_time timeout)
 {
@@ -62,7 +62,7 @@ static int drive(struct client *c, cress_time timeout)
     return 0;
 }
 
-/* --- who asks, and who answers ----------------------------------------------------------------- */
+/* --- who asks, and who answers --------------------------------------------------------------- */
 
 static void *ask(void *arg)
 {
