@@ -96,6 +96,44 @@ static void a_second_reader_is_refused_and_the_first_is_served(void **state)
     }
 }
 
+struct rival {
+    int fd;
+    cress_greenlet *reader;
+};
+
+/* Is awake before the reader, takes what came, and kills it. */
+static void *takes_and_kills(void *arg)
+{
+    struct rival *r = arg;
+    struct pollfd p = { .fd = r->fd, .events = POLLIN };
+    char c;
+    CHECK_EQ(cress_poll(&p, 1, CRESS_SECONDS(LIMIT)), 1);
+    CHECK_EQ(recv(r->fd, &c, 1, 0), 1);
+    CHECK_EQ(cress_kill(r->reader, 0), 0);
+    return NULL;
+}
+
+static void a_reader_that_is_killed_after_a_wake_for_nothing_waits_no_more(void **state)
+{
+    (void)state;
+    for (int adopted = 0; adopted < 2; adopted++) {
+        int fds[2];
+        unix_pair(fds);
+        if (adopted)
+            CHECK_EQ(cress_fd_adopt(fds[0], 0), 0);
+        struct rival rival = { .fd = fds[0] };
+        cress_greenlet *g = cress_spawn(takes_and_kills, &rival);
+        CHECK_EQ(cress_sleep(CRESS_MS(1)), 0);
+        struct call reader;
+        rival.reader = begin_call(reads, &reader, fds[0]);
+        CHECK_EQ(write(fds[1], "x", 1), 1);
+        CHECK_EQ(cress_join(g, CRESS_SECONDS(LIMIT)), 0);
+        cress_unref(g);
+        CHECK_EQ(end_call(rival.reader, &reader), -ECANCELED);
+        close_pair(fds);
+    }
+}
+
 struct flow {
     int fd;
     unsigned seed;
@@ -750,6 +788,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_teardown(name, end)
     const struct CMUnitTest tests[] = {
         TEST(a_second_reader_is_refused_and_the_first_is_served),
+        TEST(a_reader_that_is_killed_after_a_wake_for_nothing_waits_no_more),
         TEST(a_megabyte_flows_each_way_at_once),
         TEST(shutdown_wakes),
         TEST(timeouts_of_an_fd),
