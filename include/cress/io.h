@@ -125,10 +125,10 @@ CRESS_API int cress_shutdown(int fd, int how);
  */
 CRESS_API int cress_wait_fd(int fd, int events, cress_time timeout);
 
-/** poll(2) for greenlets: the same structure, events and counting, with a cress_time as timeout; any
- * negative one is for ever. Negative descriptors are passed over, those that are not open are told
- * by POLLNVAL, also when another greenlet closes one meanwhile. Any number of calls may overlap with
- * each other and with reads and writes: nobody is kept out.
+/** poll(2) for greenlets: the same structure, events and counting, with a cress_time as timeout;
+ * any negative one is for ever. Negative descriptors are passed over, those that are not open are
+ * told by POLLNVAL, also when another greenlet closes one meanwhile. Any number of calls may
+ * overlap with each other and with reads and writes: nobody is kept out.
  *
  * Switches once at least, also when something is ready and when timeout is 0. A cancellation
  * point. revents are 0 after a wait that failed.

@@ -58,8 +58,8 @@ CRESS_API cress_case cress_on_greenlet(cress_greenlet *g);
 CRESS_API cress_case cress_on_fd(int fd, int events);
 /** After the given time, counted from the wait. */
 CRESS_API cress_case cress_on_timer(cress_time after);
-/** When the waiter has been woken; the value stays there to be taken. cress_choose() takes it: result
- * is 0 or the error, data the value. */
+/** When the waiter has been woken; the value stays there to be taken. cress_choose() takes it:
+ * result is 0 or the error, data the value. */
 CRESS_API cress_case cress_on_waiter(cress_waiter *waiter);
 /** Something of your own. */
 CRESS_API cress_case cress_on(const cress_case_ops *ops, void *object);

@@ -21,8 +21,8 @@ static cress_token *token_of(struct scope *s)
 
 enum verdict { NOTHING, KILL, SCOPE };
 
-/* What cancels co's calls now: a kill comes first, then the outermost timeout that is over, then the
- * first throw. */
+/* What cancels co's calls now: a kill comes first, then the outermost timeout that is over, then
+ * the first throw. */
 static enum verdict find(const cress_coro *co, struct scope **found)
 {
     struct scope *over = NULL, *token = NULL;
@@ -90,7 +90,7 @@ static const void *cause_of(cress_coro *self, enum verdict verdict, struct scope
     return s->kind == SCOPE_TOKEN ? (const void *)token_of(s) : block_of(s)->handle;
 }
 
-/* When so many calls were cancelled by one cause it is reported, once: a loop ignores what they say. */
+/* When so many calls were cancelled by one cause that is reported, once: a loop ignores it. */
 enum { TOO_OFTEN = 1000 };
 
 static int deliver(struct cress_hub *h, cress_coro *self, enum verdict verdict, struct scope *s)

@@ -14,8 +14,8 @@
  *     before they were stopped. The caller has a handle with the block and its serial number.
  * (4) A block that is free may have its timer linked in the wheel still, stopped: so a timeout that
  *     is begun and stopped for each request touches the wheel once in its length, not each time.
- * (5) A token that was delivered stays first of the tokens until the next scope_point(), so that who
- *     received it can look at it; then its destructor runs.
+ * (5) A token that was delivered stays first of the tokens until the next scope_point(), so that
+ *     who received it can look at it; then its destructor runs.
  */
 #ifndef CRESS_HUB_SCOPE_H
 #define CRESS_HUB_SCOPE_H
@@ -56,8 +56,8 @@ _Static_assert(sizeof(struct scope) <= sizeof(((cress_token *)0)->words), "cress
 
 int scope_point_slowly(struct cress_hub *h, cress_coro *self);
 
-/* Begin a call that is a cancellation point, before anything is done for it. 0; -ECANCELED. Switches
- * when it says so not for the first time. */
+/* Begin a call that is a cancellation point, before anything is done for it. 0; -ECANCELED.
+ * Switches when it says so not for the first time. */
 static inline int scope_point(struct cress_hub *h, cress_coro *self)
 {
     return likely(!(self->flags & CORO_ALARM)) ? 0 : scope_point_slowly(h, self);

@@ -1,4 +1,4 @@
-/* poll and select: what the kernel says, in a greenlet; what ends a wait; what overlaps with what. */
+/* poll and select: what the kernel says, in a greenlet; what ends a wait; what overlaps. */
 #include "support/test.h"
 #include "hub/apart.h"
 #include "hub/clock.h"
