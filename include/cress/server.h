@@ -16,11 +16,11 @@
  *     if (error == 0)
  *         error = cress_server_serve_forever(server);
  *
- * Accepting pauses when it fails for want of something, as descriptors (-EMFILE) or memory, and when
- * a greenlet cannot be had for a connection, which is closed then: for 10 ms, doubled with each
- * failure up to 1 s, until a handler has begun again. Each failure goes to the error hook. The
- * listener stays meanwhile, and connections wait in its backlog. When the listener itself fails
- * (-EBADF, -EINVAL) the server is as if stopped, but handlers go on.
+ * Accepting pauses when it fails for want of something, as descriptors (-EMFILE) or memory, and
+ * when a greenlet cannot be had for a connection, which is closed then: for 10 ms, doubled with
+ * each failure up to 1 s, until a handler has begun again. Each failure goes to the error hook.
+ * The listener stays meanwhile, and connections wait in its backlog. When the listener itself
+ * fails (-EBADF, -EINVAL) the server is as if stopped, but handlers go on.
  *
  * While it is started a server keeps cress_run() going. When its hub ends it is not started any
  * more, its listener stays open, and cress_server_start() goes on with it.
@@ -117,8 +117,9 @@ CRESS_API int cress_server_address(const cress_server *server, cress_address *ou
 /** How many handlers run. Never switches. */
 CRESS_API size_t cress_server_handlers(const cress_server *server);
 
-/** Free a server that is stopped. NULL is allowed. Never switches. @return 0; -EBUSY, it is started,
- * or being stopped, or a handler of it runs; -EXDEV */
+/** Free a server that is stopped. NULL is allowed. Never switches.
+ *
+ * @return 0; -EBUSY, it is started, or being stopped, or a handler of it runs; -EXDEV */
 CRESS_API int cress_server_free(cress_server *server);
 
 #ifdef __cplusplus

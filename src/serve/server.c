@@ -1,16 +1,16 @@
 /* server - accepts connections and runs a greenlet for each.
  *
  * Accepting is a callback, not a greenlet: an io watcher on the listener, active exactly while a
- * connection may be taken. So everything that pauses it, a stop, a bound on handlers, a back-off, is
- * a condition in may_accept(), and starting and stopping switch nowhere and kill nobody.
+ * connection may be taken. So everything that pauses it, a stop, a bound on handlers, a back-off,
+ * is a condition in may_accept(), and starting and stopping switch nowhere and kill nobody.
  *
  *     IDLE -> STARTED    [cress_server_start]
  *     STARTED -> IDLE    [cress_server_stop; fail, when the listener is gone; the end of the hub]
  *
  * (1) `pause` is active exactly while the server is started: as timer of the back-off, or for ever,
  *     which keeps the hub from thinking that nothing can happen any more.
- * (2) A connection is taken out of the list, and its fd closed, by the end of its greenlet, whatever
- *     that end is: it is told synchronously, see greenlet_finish().
+ * (2) A connection leaves the list, and its fd is closed, by the end of its greenlet, whatever that
+ *     end is: it is told synchronously, see greenlet_finish().
  * (3) A server is freed only when nobody is inside any of its calls: who waits in serve_forever is
  *     given its result by who wakes it.
  */

@@ -1,5 +1,5 @@
-/* A server, its clients and its end, with each call failing once: whoever is refused is told, nobody
- * hangs, and nothing stays open.
+/* A server, its clients and its end, with each call failing once: whoever is refused is told,
+ * nobody hangs, and nothing stays open.
  */
 #include "support/sweep.h"
 #include "hub/apart.h"

@@ -457,7 +457,7 @@ static int wakes_main(cress_watch *watch, int events, void *arg)
     return cress_unpark(arg);
 }
 
-/* Main is woken before the connection is accepted in the same turn, so it runs before the handler. */
+/* Main is woken before the connection is accepted, in the same turn: it runs before the handler. */
 static void a_handler_that_has_not_begun_closes_its_fd_too(void **state)
 {
     (void)state;
