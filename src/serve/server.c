@@ -461,8 +461,6 @@ int cress_server_stop(cress_server *s, cress_time grace)
         shut(s);
     s->stopping++;
     s->inside += own != NULL;
-    if (drained(s))
-        wake_all(&s->stoppers, 0);
     error = wait_for_handlers(s, grace);
     if (!drained(s)) {
         kill_handlers(s, own);

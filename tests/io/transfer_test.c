@@ -2,6 +2,7 @@
 #include "support/test.h"
 #include "support/child.h"
 #include "hub/apart.h"
+#include "hub/clock.h"
 #include "io/pairs.h"
 #include "base/sys.h"
 
@@ -607,6 +608,43 @@ static void all_forms_move_bytes(void **state)
     close_pair(udp);
 }
 
+static void *drains_slowly(void *arg)
+{
+    char data[4096];
+    while (cress_sleep(CRESS_MS(1)) == 0 && recv(*(int *)arg, data, sizeof data, MSG_DONTWAIT) > 0)
+        ;
+    return NULL;
+}
+
+static void sending_all_under_a_limit_ends_in_time_though_it_trickles(void **state)
+{
+    (void)state;
+    static char much[4 << 20];
+    int fds[2];
+    unix_pair(fds);
+    cress_greenlet *g = cress_spawn(drains_slowly, &fds[1]);
+    cress_timeout limit = { 0 };
+    size_t sent = 0;
+    cress_time begun = clock_time;
+    CHECK_EQ(cress_timeout_start(&limit, CRESS_MS(100)), 0);
+    CHECK_EQ(cress_sendall(fds[0], much, sizeof much, &sent), -ECANCELED);
+    CHECK(cress_timeout_stop(&limit));
+    CHECK_EQ(clock_time - begun, CRESS_MS(100));
+    CHECK_GT(sent, 90 * 4096); /* it did go on all the time */
+    CHECK_LT(sent, sizeof much);
+    CHECK_EQ(cress_sendall(fds[0], much, 0, &sent), 0); /* nothing to send is nothing */
+    CHECK_EQ(sent, 0);
+    CHECK_EQ(cress_kill(g, CRESS_FOREVER), 0);
+    cress_unref(g);
+    fill(fds[0]);
+    char data[65536];
+    CHECK_GT(recv(fds[1], data, sizeof data, MSG_DONTWAIT), 0);
+    CHECK_EQ(cress_fd_set_timeout(fds[0], CRESS_OUT, 0), 0); /* never waits: what goes in goes */
+    CHECK_EQ(cress_sendall(fds[0], much, sizeof much, &sent), -EAGAIN);
+    CHECK_GT(sent, 0);
+    close_pair(fds);
+}
+
 static void all_of_it_or_how_much(void **state)
 {
     (void)state;
@@ -801,6 +839,8 @@ int main(void)
         TEST(the_flags_of_recv),
         TEST(all_forms_move_bytes),
         TEST(all_of_it_or_how_much),
+        cmocka_unit_test_setup_teardown(sending_all_under_a_limit_ends_in_time_though_it_trickles,
+                                        clock_begin, clock_end),
         TEST(files_and_devices_are_read_and_written),
         TEST(terminals_are_waited_for),
         TEST(a_pipe_without_o_nonblock_is_waited_for_both_ways),
