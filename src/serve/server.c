@@ -41,6 +41,7 @@ struct cress_server {
     cress_spawn_options spawn;
     cress_listen_options listen;
     const void *thread; /* as in a loop: the address of something of each thread */
+    uint64_t hub;       /* the number of the one in which it was started last */
 
     int fd; /* the listener; -1: none */
     cress_watch_io incoming;
@@ -77,20 +78,26 @@ struct server_wait {
     cress_coro *co;
 };
 
-static bool mine(const struct cress_server *s)
-{
-    return s->thread == &cress__closed;
-}
-
 static bool started(const struct cress_server *s)
 {
     return cress_watch_active(&s->pause.watch); /* (1) */
 }
 
-/* 0; -EINVAL; -EXDEV: the first of all that is called. */
-static int check(const struct cress_server *s)
+/* 0; -EINVAL; -EXDEV. What every call begins with: who was inside others when their hub ended is
+ * gone. */
+static int check(struct cress_server *s)
 {
-    return s == NULL ? -EINVAL : mine(s) ? 0 : -EXDEV;
+    if (s == NULL)
+        return -EINVAL;
+    if (s->thread != &cress__closed)
+        return -EXDEV;
+    const struct cress_hub *h = hub_current();
+    if (h == NULL || s->hub != h->main.id) {
+        s->stopping = s->inside = 0;
+        list_init(&s->stoppers);
+        list_init(&s->serving);
+    }
+    return 0;
 }
 
 /* --- waiting --------------------------------------------------------------------------------- */
@@ -373,10 +380,9 @@ static int begin(struct cress_server *s, int fd)
         memcpy(s->address, text, sizeof text); /* started again, it takes the same port */
     s->at = at;
     s->fd = fd;
+    s->hub = hub_current()->main.id;
     s->delay = 0;
     s->resting = s->held = false;
-    list_init(&s->stoppers); /* who waited when its hub ended is gone */
-    list_init(&s->serving);
     settle(s); /* handlers of last time may be all that are allowed */
     return 0;
 }
@@ -497,8 +503,9 @@ int cress_server_free(cress_server *s)
 {
     if (s == NULL)
         return 0;
-    if (!mine(s))
-        return -EXDEV;
+    int error = check(s);
+    if (error < 0)
+        return error;
     if (started(s) || s->running > 0 || s->stopping > 0)
         return -EBUSY; /* (3) */
     if (s->fd >= 0)

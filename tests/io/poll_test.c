@@ -7,10 +7,12 @@
 #include "base/sys.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/select.h>
+#include <sys/time.h>
 
 enum { LIMIT = 20 };
 
@@ -784,6 +786,39 @@ static void main_that_polls_nothing_for_ever_is_told(void **state)
     CHECK_EQ(close(file), 0);
 }
 
+static volatile sig_atomic_t alarms;
+
+static void on_alarm(int signal)
+{
+    (void)signal;
+    alarms++;
+}
+
+static void signals_disturb_no_poll(void **state)
+{
+    (void)state;
+    struct sigaction action = { .sa_handler = on_alarm }, old; /* without SA_RESTART */
+    CHECK_EQ(sigaction(SIGALRM, &action, &old), 0);
+    struct itimerval often = { { 0, 100 }, { 0, 100 } }, never = { 0 };
+    int fds[2];
+    unix_pair(fds);
+    struct pollfd p = { .fd = fds[0], .events = POLLIN };
+    cress_time until = cress_now() + CRESS_MS(80);
+    alarms = 0;
+    CHECK_EQ(setitimer(ITIMER_REAL, &often, NULL), 0);
+    for (int i = 0; cress_now() < until; i++) {
+        fd_set set;
+        FD_ZERO(&set);
+        FD_SET(fds[0], &set);
+        CHECK_EQ(cress_poll(&p, 1, i % 1000 == 0 ? CRESS_US(300) : 0), 0);
+        CHECK_EQ(cress_select(fds[0] + 1, &set, NULL, NULL, i % 1000 == 50 ? CRESS_US(300) : 0), 0);
+    }
+    CHECK_EQ(setitimer(ITIMER_REAL, &never, NULL), 0);
+    CHECK_EQ(sigaction(SIGALRM, &old, NULL), 0);
+    CHECK_GT(alarms, 5);
+    close_pair(fds);
+}
+
 static void errno_is_left_alone(void **state)
 {
     (void)state;
@@ -826,6 +861,7 @@ int main(void)
         TEST(a_callback_does_not_poll),
         TEST(another_hubs_descriptor_is_refused),
         TEST(main_that_polls_nothing_for_ever_is_told),
+        TEST(signals_disturb_no_poll),
         TEST(errno_is_left_alone),
     };
     return RUN_TESTS_APART(tests);

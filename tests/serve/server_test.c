@@ -1260,6 +1260,33 @@ static void a_server_outlives_its_hub_and_goes_on_in_the_next(void **state)
     CHECK_EQ(cress_server_free(server), 0);
 }
 
+/* With no grace at all they are abandoned where they are. */
+static void who_is_inside_when_the_hub_ends_leaves_a_server_that_works(void **state)
+{
+    (void)state;
+    struct told told = { 0 };
+    CHECK_EQ(cress_hub_set_error_hook(NULL, told_hook, &told), 0);
+    struct seen seen = { 0 };
+    cress_server *server = make(somewhere(), sits, &seen, NULL);
+    int fd = client(server);
+    CHECK_EQ(cress_go(serves_forever, server), 0);
+    let_run();
+    CHECK_EQ(cress_go(stops, server), 0);
+    let_run();
+    CHECK_EQ(seen.begun, 1);
+    CHECK_EQ(cress_hub_destroy(0), 3);
+    CHECK_EQ(told.count, 3);
+    CHECK_EQ(cress_server_handlers(server), 0);
+    CHECK_EQ(got(fd), 0);
+    CHECK_EQ(close(fd), 0);
+    CHECK_EQ(cress_server_start(server), 0);
+    fd = client(server);
+    let_run();
+    CHECK_EQ(seen.begun, 2);
+    shut_down(server);
+    CHECK_EQ(close(fd), 0);
+}
+
 static void errno_is_left_alone(void **state)
 {
     (void)state;
@@ -1312,6 +1339,7 @@ int main(void)
         TEST(a_listener_that_is_given_is_the_servers),
         TEST(a_server_is_its_threads),
         TEST(a_server_outlives_its_hub_and_goes_on_in_the_next),
+        TEST(who_is_inside_when_the_hub_ends_leaves_a_server_that_works),
         TEST(errno_is_left_alone),
     };
     return RUN_TESTS_APART(tests);
