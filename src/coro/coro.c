@@ -99,15 +99,12 @@ static inline bool used_hub(const cress_coro *co)
     return co->extra != NULL || co->scope != NULL;
 }
 
-void coro_drop_stack(cress_coro *co)
+void coro_lose(cress_coro *co)
 {
-    if (co->stack == NULL)
-        return;
-    ctx_forget(&co->ctx);
-    /* With its thread the stacks have gone. */
-    if (!atomic_load(&co->thread->dead))
-        stack_put(&co->thread->stacks, co->stack);
+    if (co->stack != NULL)
+        ctx_forget(&co->ctx);
     co->stack = NULL;
+    co->state = CORO_ENDED;
 }
 
 /* Whether the caller may end co: its thread, or anybody once that has ended. */
@@ -138,8 +135,11 @@ void coro_abandon(cress_coro *co)
     struct thread *t = co->thread;
     if (used_hub(co) && !atomic_load(&t->dead))
         t->hub_forget(co);
-    coro_drop_stack(co);
-    co->state = CORO_ENDED;
+    struct stack *stack = co->stack;
+    coro_lose(co);
+    /* With its thread the stacks have gone. */
+    if (stack != NULL && !atomic_load(&t->dead))
+        stack_put(&t->stacks, stack);
 }
 
 int cress_coro_free(cress_coro *co)

@@ -115,13 +115,7 @@ int cress_exit_error(int error)
 static void discard(struct cress_hub *h, struct cress_greenlet *g)
 {
     cress_coro *co = greenlet_coro(g);
-    struct hub_extra *x = co->extra;
-    if (runnode_queued(&co->node)) {
-        runq_remove(&co->node);
-    } else if (x != NULL && timer_armed(&x->timer)) {
-        timer_remove(&h->loop.timers, &x->timer);
-        h->loop.refs -= !(co->flags & CORO_DAEMON);
-    }
+    hub_unwait(h, co);
     co->state = CORO_ENDED;
     scope_end(co);
     greenlet_discard(g);

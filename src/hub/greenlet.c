@@ -191,10 +191,11 @@ cress_greenlet *cress_spawn(cress_fn fn, void *arg)
 /* The delay of a greenlet that starts later is over. */
 static void start_now(struct timer *timer)
 {
-    cress_coro *co = container_of(timer, struct hub_extra, timer)->co;
-    struct cress_hub *h = co->thread->hub;
-    h->loop.refs -= !(co->flags & CORO_DAEMON);
-    runq_push(&h->loop.ready, &co->node);
+    struct hub_extra *x = container_of(timer, struct hub_extra, timer);
+    struct cress_hub *h = x->co->thread->hub;
+    h->loop.refs -= x->counted;
+    x->counted = false;
+    runq_push(&h->loop.ready, &x->co->node);
 }
 
 /* The options that need more than the block. */
@@ -247,9 +248,11 @@ int cress_spawn_with(const cress_spawn_options *options, cress_fn fn, void *arg,
         h->alive--;
     }
     if (o.delay > 0) {
+        struct hub_extra *x = co->extra;
         if (o.delay != CRESS_FOREVER)
-            timer_start(&h->loop.timers, &((struct hub_extra *)co->extra)->timer, o.delay);
-        h->loop.refs += !o.daemon && o.delay != CRESS_FOREVER;
+            timer_start(&h->loop.timers, &x->timer, o.delay);
+        x->counted = !o.daemon && o.delay != CRESS_FOREVER;
+        h->loop.refs += x->counted;
     } else {
         runq_push(&h->loop.ready, &co->node);
     }

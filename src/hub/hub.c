@@ -211,14 +211,6 @@ static size_t describe(const cress_coro *co, char *text, size_t size)
                      : label_copy("the service greenlet", text, size);
 }
 
-/* A coroutine's timer may still be linked when it ends. */
-static void stop_timer(struct cress_hub *h, cress_coro *co)
-{
-    struct hub_extra *x = co->extra;
-    if (x != NULL)
-        timer_remove(&h->loop.timers, &x->timer);
-}
-
 /* A greenlet that will not run on: never started, it is discarded; suspended, it is abandoned and
  * the hook is told its name. */
 static void drop_greenlet(void *block, void *arg)
@@ -228,20 +220,16 @@ static void drop_greenlet(void *block, void *arg)
     struct cress_greenlet *g = &b->greenlet;
     if (b->co.state == CORO_ENDED)
         return;
-    if (runnode_queued(&b->co.node))
-        runq_remove(&b->co.node);
     if (b->co.state == CORO_NEW) {
         greenlet_discard(g);
     } else {
         h->abandoned++;
         hub_report(h, g, "abandoned, since its hub ends", -ECANCELED);
         greenlet_drop_deferred(g);
-        coro_drop_stack(&b->co);
     }
-    stop_timer(h, &b->co);
+    coro_lose(&b->co);
+    hub_unwait(h, &b->co);
     scope_end(&b->co);
-    b->co.state = CORO_ENDED;
-    b->co.flags = 0; /* what it waited for finds nobody to wake */
     greenlet_finish(h, g, CRESS_KILLED, NULL, -ECANCELED);
     greenlet_release(g);
 }
@@ -249,11 +237,10 @@ static void drop_greenlet(void *block, void *arg)
 /* A coroutine that is no greenlet, and has waited in the hub, ends. */
 static void forget(cress_coro *co)
 {
+    hub_unwait(co->thread->hub, co);
     scope_end(co);
-    if (co->extra == NULL)
-        return;
-    stop_timer(co->thread->hub, co);
-    extra_drop(co);
+    if (co->extra != NULL)
+        extra_drop(co);
 }
 
 /* What has not started is discarded, all others find out. Daemons are waited for now, too. */
@@ -276,15 +263,13 @@ static void drop_raw(struct cress_hub *h)
     for (struct list *n = raw->next, *next; n != raw; n = next) {
         next = n->next;
         cress_coro *co = &container_of(n, struct raw_coro, link)->co;
-        forget(co);
+        if (co != h->service)
+            forget(co);
         if (co->state != CORO_PARKED || co == h->service)
             continue;
-        if (runnode_queued(&co->node))
-            runq_remove(&co->node);
         h->abandoned++;
         hub_report(h, NULL, "a raw coroutine is abandoned, since its hub ends", -ECANCELED);
-        coro_abandon(co);
-        co->flags = 0;
+        coro_lose(co);
     }
 }
 

@@ -36,15 +36,32 @@ noinline int hub_park_timed(struct cress_hub *h, cress_coro *self, const struct 
         self->flags &= (uint8_t)~CORO_IN_PARK;
         return -ENOMEM;
     }
-    x->timer.fire = time_out;                     /* one that started later had another */
-    h->loop.refs += !(self->flags & CORO_DAEMON); /* (4) */
+    x->timer.fire = time_out;                  /* one that started later had another */
+    x->counted = !(self->flags & CORO_DAEMON); /* (4) */
+    h->loop.refs += x->counted;
     timer_start(&h->loop.timers, &x->timer, timeout);
     int why = hub_park(h, self, info);
     h = self->thread->hub; /* found again, not kept: each word of this frame lies under a poll */
     x = self->extra;
     timer_stop(&h->loop.timers, &x->timer);
-    h->loop.refs -= !(self->flags & CORO_DAEMON);
+    h->loop.refs -= x->counted;
+    x->counted = false;
     return why;
+}
+
+void hub_unwait(struct cress_hub *h, cress_coro *co)
+{
+    if (runnode_queued(&co->node))
+        runq_remove(&co->node);
+    if ((co->flags & CORO_IN_WAIT) && co->info->unlink != NULL)
+        co->info->unlink(co->info);
+    co->flags &= (uint8_t) ~(CORO_WAITING | CORO_IN_PARK | CORO_IN_WAIT);
+    struct hub_extra *x = co->extra;
+    if (x == NULL)
+        return;
+    timer_remove(&h->loop.timers, &x->timer);
+    h->loop.refs -= x->counted;
+    x->counted = false;
 }
 
 /* What comes before the wait: 1, there is nothing to wait for; 0, wait; or an error. */

@@ -145,13 +145,14 @@ noinline int scope_point_after_yield(struct cress_hub *h, cress_coro *self)
 }
 
 /* Whoever is cancelled and out of time in one turn is told of the former. */
-noinline int scope_woken(struct cress_hub *h, cress_coro *self, int why)
+noinline int scope_woken(cress_coro *self)
 {
+    int why = self->wake;
     if (!(self->flags & CORO_ALARM) || (why != -ECANCELED && why != -ETIMEDOUT))
         return why;
     struct scope *s = NULL;
     enum verdict verdict = find(self, &s);
-    return verdict != NOTHING ? deliver(h, self, verdict, s) : why;
+    return verdict != NOTHING ? deliver(self->thread->hub, self, verdict, s) : why;
 }
 
 void scope_alarm(cress_coro *co)

@@ -41,7 +41,6 @@ struct cress_server {
     cress_spawn_options spawn;
     cress_listen_options listen;
     const void *thread; /* as in a loop: the address of something of each thread */
-    uint64_t hub;       /* the number of the one in which it was started last */
 
     int fd; /* the listener; -1: none */
     cress_watch_io incoming;
@@ -72,10 +71,14 @@ struct connection {
     cress_address peer;
 };
 
-/* Somebody who waits for a server: a local variable of the call. */
-struct server_wait {
-    struct list node;
+/* Somebody inside a call that waits: a local variable of it. */
+struct visit {
+    struct cress_server *server;
     cress_coro *co;
+    bool stops;              /* it is cress_server_stop() */
+    struct connection *self; /* of which the caller is the handler; NULL: none of ours */
+    struct list node;        /* in stoppers or serving, while it waits */
+    struct wait_info info;
 };
 
 static bool started(const struct cress_server *s)
@@ -83,38 +86,40 @@ static bool started(const struct cress_server *s)
     return cress_watch_active(&s->pause.watch); /* (1) */
 }
 
-/* 0; -EINVAL; -EXDEV. What every call begins with: who was inside others when their hub ended is
- * gone. */
-static int check(struct cress_server *s)
+/* 0; -EINVAL; -EXDEV: what every call begins with. */
+static int check(const struct cress_server *s)
 {
-    if (s == NULL)
-        return -EINVAL;
-    if (s->thread != &cress__closed)
-        return -EXDEV;
-    const struct cress_hub *h = hub_current();
-    if (h == NULL || s->hub != h->main.id) {
-        s->stopping = s->inside = 0;
-        list_init(&s->stoppers);
-        list_init(&s->serving);
-    }
-    return 0;
+    return s == NULL ? -EINVAL : s->thread == &cress__closed ? 0 : -EXDEV;
 }
 
 /* --- waiting --------------------------------------------------------------------------------- */
 
-static int wait_in(struct list *line, cress_time timeout, const char *what)
+static void leave(struct visit *v)
+{
+    list_remove(&v->node);
+    if (!v->stops)
+        return; /* (3) */
+    v->server->stopping--;
+    v->server->inside -= v->self != NULL;
+}
+
+static void unlink_visit(const struct wait_info *info)
+{
+    leave(container_of(info, struct visit, info));
+}
+
+static int wait_in(struct visit *v, struct list *line, cress_time timeout)
 {
     struct cress_hub *h;
     int error = hub_enter(&h);
     if (error < 0)
         return error;
-    struct server_wait w = { .co = h->thread->current };
-    if ((error = scope_point(h, w.co)) < 0)
+    v->co = h->thread->current;
+    if ((error = scope_point(h, v->co)) < 0)
         return error;
-    struct wait_info info = { .what = what };
-    list_push(line, &w.node);
-    error = hub_park_until(h, w.co, &info, timeout);
-    list_remove(&w.node);
+    list_push(line, &v->node);
+    error = hub_park_until(h, v->co, &v->info, timeout);
+    list_remove(&v->node);
     return error;
 }
 
@@ -122,7 +127,7 @@ static void wake_all(struct list *line, int why)
 {
     struct list *node;
     while ((node = list_pop(line)) != NULL)
-        hub_wake(hub_current(), container_of(node, struct server_wait, node)->co, why);
+        hub_wake(hub_current(), container_of(node, struct visit, node)->co, why);
 }
 
 static bool drained(const struct cress_server *s)
@@ -357,6 +362,8 @@ int cress_server_new(const char *address, cress_handler handler, void *arg,
     s->thread = &cress__closed;
     s->fd = o.has_fd ? o.listen_fd : -1;
     list_init(&s->connections);
+    list_init(&s->stoppers);
+    list_init(&s->serving);
     memcpy(s->address, address, room);
     *out = s;
     return 0;
@@ -380,7 +387,6 @@ static int begin(struct cress_server *s, int fd)
         memcpy(s->address, text, sizeof text); /* started again, it takes the same port */
     s->at = at;
     s->fd = fd;
-    s->hub = hub_current()->main.id;
     s->delay = 0;
     s->resting = s->held = false;
     settle(s); /* handlers of last time may be all that are allowed */
@@ -413,7 +419,8 @@ int cress_server_serve_forever(cress_server *s)
         error = cress_server_start(s);
     if (error < 0)
         return error;
-    error = wait_in(&s->serving, CRESS_FOREVER, "serving");
+    struct visit v = { .server = s, .info = { .what = "serving", .unlink = unlink_visit } };
+    error = wait_in(&v, &s->serving, CRESS_FOREVER);
     if (error == -ECANCELED)
         cress_server_stop(s, 0);
     return error; /* (3) */
@@ -443,12 +450,13 @@ static void kill_handlers(struct cress_server *s, const struct connection *own)
     }
 }
 
-static int wait_for_handlers(struct cress_server *s, cress_time timeout)
+static int wait_for_handlers(struct visit *v, cress_time timeout)
 {
+    struct cress_server *s = v->server;
     cress_time deadline = cress_deadline(timeout);
     int error = 0;
     for (; error == 0 && !drained(s); timeout = cress_left(deadline))
-        error = timeout == 0 ? -ETIMEDOUT : wait_in(&s->stoppers, timeout, "stopping a server");
+        error = timeout == 0 ? -ETIMEDOUT : wait_in(v, &s->stoppers, timeout);
     return error;
 }
 
@@ -459,22 +467,24 @@ int cress_server_stop(cress_server *s, cress_time grace)
         error = -EINVAL;
     if (error < 0 || (!started(s) && s->running == 0))
         return error;
-    const struct connection *own = own_connection(s);
-    if (s->running > s->inside + (own != NULL) &&
+    struct visit v = { .server = s,
+                       .stops = true,
+                       .self = own_connection(s),
+                       .info = { .what = "stopping a server", .unlink = unlink_visit } };
+    if (s->running > s->inside + (v.self != NULL) &&
         (error = hub_enter(&(struct cress_hub *){ NULL })) < 0)
         return error;
     if (started(s))
         shut(s);
     s->stopping++;
-    s->inside += own != NULL;
-    error = wait_for_handlers(s, grace);
+    s->inside += v.self != NULL;
+    error = wait_for_handlers(&v, grace);
     if (!drained(s)) {
-        kill_handlers(s, own);
+        kill_handlers(s, v.self);
         if (error != -ECANCELED)
-            error = wait_for_handlers(s, CRESS_FOREVER);
+            error = wait_for_handlers(&v, CRESS_FOREVER);
     }
-    s->inside -= own != NULL;
-    s->stopping--;
+    leave(&v);
     wake_all(&s->serving, 0);
     return error;
 }

@@ -767,6 +767,39 @@ static void another_hubs_descriptor_is_refused(void **state)
     close_pair(fds);
 }
 
+/* Stands for a peer outside: it writes when the hub is about to wait for it. */
+static int outside;
+
+static void write_from_outside(cress_hub *hub, cress_time timeout, void *arg)
+{
+    (void)hub;
+    if (timeout > 0)
+        CHECK_EQ(write(outside, arg, 1), 1);
+}
+
+static int nothing_after(cress_hub *hub, void *arg)
+{
+    (void)hub;
+    (void)arg;
+    return 0;
+}
+
+static void main_may_wait_for_a_peer_outside(void **state)
+{
+    (void)state;
+    static const cress_poll_hooks hooks = { write_from_outside, nothing_after };
+    int fds[2];
+    CHECK_EQ(pipe(fds), 0);
+    outside = fds[1];
+    CHECK_EQ(cress_yield(), 0);
+    CHECK_EQ(cress_hub_set_poll_hooks(cress_hub_current(), &hooks, "x"), 0);
+    struct pollfd p = { .fd = fds[0], .events = POLLIN };
+    CHECK_EQ(cress_poll(&p, 1, CRESS_FOREVER), 1);
+    CHECK_EQ(cress_hub_set_poll_hooks(cress_hub_current(), NULL, NULL), 0);
+    close(fds[0]);
+    close(fds[1]);
+}
+
 static void main_that_polls_nothing_for_ever_is_told(void **state)
 {
     (void)state;
@@ -860,6 +893,7 @@ int main(void)
         TEST(absurd_arguments_are_refused),
         TEST(a_callback_does_not_poll),
         TEST(another_hubs_descriptor_is_refused),
+        TEST(main_may_wait_for_a_peer_outside),
         TEST(main_that_polls_nothing_for_ever_is_told),
         TEST(signals_disturb_no_poll),
         TEST(errno_is_left_alone),

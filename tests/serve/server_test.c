@@ -1287,6 +1287,19 @@ static void who_is_inside_when_the_hub_ends_leaves_a_server_that_works(void **st
     CHECK_EQ(close(fd), 0);
 }
 
+static void who_served_may_be_dropped_after_the_server_is_freed(void **state)
+{
+    (void)state;
+    struct told told = { 0 };
+    CHECK_EQ(cress_hub_set_error_hook(NULL, told_hook, &told), 0);
+    cress_server *server = make(somewhere(), echo, NULL, NULL);
+    CHECK_EQ(cress_go(serves_forever, server), 0);
+    let_run();
+    CHECK_EQ(cress_server_stop(server, 0), 0);
+    CHECK_EQ(cress_server_free(server), 0);
+    CHECK_EQ(cress_hub_destroy(0), 1); /* it has been woken, and had no turn since */
+}
+
 static void errno_is_left_alone(void **state)
 {
     (void)state;
@@ -1340,6 +1353,7 @@ int main(void)
         TEST(a_server_is_its_threads),
         TEST(a_server_outlives_its_hub_and_goes_on_in_the_next),
         TEST(who_is_inside_when_the_hub_ends_leaves_a_server_that_works),
+        TEST(who_served_may_be_dropped_after_the_server_is_freed),
         TEST(errno_is_left_alone),
     };
     return RUN_TESTS_APART(tests);
