@@ -718,6 +718,11 @@ static void a_listener_that_cannot_be_asked_for_again_is_asked_for_later(void **
     (void)state;
     struct told told = { 0 };
     CHECK_EQ(cress_hub_set_error_hook(NULL, told_hook, &told), 0);
+    const char *poller = cress_loop_poller(cress_hub_loop(cress_hub_current()));
+    if (strcmp(poller, "epoll") != 0) {
+        printf("        skipped: nothing can fail there with %s\n", poller);
+        return;
+    }
     struct seen seen = { 0 };
     cress_server *server = make(somewhere(), sits, &seen, NULL);
     int first = client(server);
