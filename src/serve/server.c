@@ -13,6 +13,7 @@
  *     end is: it is told synchronously, see greenlet_finish().
  * (3) A server is freed only when nobody is inside any of its calls: who waits in serve_forever is
  *     given its result by who wakes it.
+ * (4) The error hook may stop the server and free it: it is told last.
  */
 #include "base/alloc.h"
 #include "base/options.h"
@@ -154,7 +155,7 @@ static void back_off(struct cress_server *s)
     cress_watch_timer_again(&s->pause, s->delay);
 }
 
-/* After any change: accept exactly if it may. */
+/* After any change: accept exactly if it may. The last thing to be done: (4). */
 static void settle(struct cress_server *s)
 {
     if (may_accept(s) == cress_watch_active(&s->incoming.watch))
@@ -162,8 +163,8 @@ static void settle(struct cress_server *s)
     int error = may_accept(s) ? cress_watch_start(&s->incoming.watch)
                               : cress_watch_stop(&s->incoming.watch);
     if (error < 0) {
-        hub_report(hub_current(), NULL, "server: waiting for connections", error);
         back_off(s);
+        hub_report(hub_current(), NULL, "server: waiting for connections", error); /* (4) */
     }
 }
 
@@ -191,8 +192,8 @@ static void shut(struct cress_server *s)
 static void fail(struct cress_server *s, int error)
 {
     shut(s);
-    hub_report(hub_current(), NULL, "server: the listener has failed", error);
     wake_all(&s->serving, error);
+    hub_report(hub_current(), NULL, "server: the listener has failed", error); /* (4) */
 }
 
 /* --- handlers -------------------------------------------------------------------------------- */
@@ -224,9 +225,9 @@ static void ended(struct greenlet_link *link)
     s->running--;
     if (!ran) /* there was no stack for it, which the hook has been told */
         back_off(s);
-    settle(s);
     if (drained(s))
         wake_all(&s->stoppers, 0);
+    settle(s);
 }
 
 static int spawn(struct cress_server *s, int fd, const cress_address *peer)
@@ -300,13 +301,17 @@ static int on_incoming(cress_watch *watch, int events, void *arg)
         cress_watch_stop(watch); /* it hears nothing any more */
     for (int i = 0; i < ACCEPT_RUN && error == 0 && may_accept(s); i++)
         error = take(s);
+    if (error == -EAGAIN) /* a unix listener that was shut down says no more than that */
+        error = events & CRESS_HUP ? -EINVAL : 0;
     if (fatal(error)) {
         fail(s, error);
-    } else if (error < 0 && error != -EAGAIN) {
-        hub_report(hub_current(), NULL, "server: accept", error);
-        back_off(s);
+        return 0;
     }
+    if (error < 0)
+        back_off(s);
     settle(s);
+    if (error < 0)
+        hub_report(hub_current(), NULL, "server: accept", error); /* (4) */
     return 0;
 }
 

@@ -849,11 +849,11 @@ static void a_listener_that_somebody_closes_ends_the_serving_and_not_the_handler
     (void)state;
     struct told told = { 0 };
     CHECK_EQ(cress_hub_set_error_hook(NULL, told_hook, &told), 0);
-    for (int how = 0; how < 2; how++) {
+    for (int how = 0; how < 3; how++) {
         struct seen seen = { 0 };
         cress_server_options o = CRESS_SERVER_OPTIONS_INIT;
         o.has_fd = true;
-        o.listen_fd = cress_listen("tcp:127.0.0.1:0", NULL);
+        o.listen_fd = cress_listen(how < 2 ? "tcp:127.0.0.1:0" : somewhere(), NULL);
         cress_server *server = make(NULL, sits, &seen, &o);
         cress_greenlet *serving = cress_spawn(serves_forever, server);
         int fd = client(server), spare = -1;
@@ -883,6 +883,49 @@ static void a_listener_that_somebody_closes_ends_the_serving_and_not_the_handler
         CHECK_EQ(seen.last, -ECANCELED);
         CHECK_EQ(close(fd), 0);
     }
+}
+
+static void stops_and_frees_it(cress_hub *hub, cress_greenlet *g, const char *context, int error,
+                               void *arg)
+{
+    (void)hub, (void)g, (void)context;
+    cress_server **server = arg;
+    CHECK_LT(error, 0);
+    CHECK_EQ(cress_server_stop(*server, CRESS_FOREVER), 0);
+    CHECK_EQ(cress_server_free(*server), 0);
+    *server = NULL;
+}
+
+static void the_error_hook_may_stop_the_server_and_free_it(void **state)
+{
+    (void)state;
+    enum { ACCEPT, SPAWN, WATCH, LISTENER, FAILURES };
+    static const char *const points[] = { "accept4", "malloc", "epoll_ctl", NULL };
+    cress_server *server;
+    struct seen seen = { 0 };
+    CHECK_EQ(cress_hub_set_error_hook(NULL, stops_and_frees_it, &server), 0);
+    for (int i = 0; i < FAILURES; i++) {
+        cress_server_options o = CRESS_SERVER_OPTIONS_INIT;
+        o.has_fd = true;
+        o.listen_fd = cress_listen(somewhere(), NULL);
+        server = make(NULL, sits, &seen, &o);
+        int fd = i == ACCEPT || i == SPAWN ? client(server) : -1;
+        if (i == LISTENER)
+            CHECK_EQ(shutdown(o.listen_fd, SHUT_RDWR), 0);
+        else if (i == WATCH)
+            CHECK_EQ(cress_server_stop_accepting(server), 0);
+        fail_next(points[i], 1);
+        if (i == WATCH)
+            CHECK_EQ(cress_server_start_accepting(server), 0);
+        let_run();
+        cress__fault_hook = NULL;
+        CHECK(server == NULL || i == WATCH); /* which fails with epoll only */
+        if (server != NULL)
+            shut_down(server);
+        if (fd >= 0)
+            CHECK_EQ(close(fd), 0);
+    }
+    CHECK_EQ(seen.begun, 0);
 }
 
 struct results {
@@ -1346,6 +1389,7 @@ int main(void)
         CLOCKED(a_spawn_that_fails_closes_its_connection_and_pauses),
         CLOCKED(handlers_that_get_no_stack_close_their_connections_and_are_one_pause),
         TEST(a_listener_that_somebody_closes_ends_the_serving_and_not_the_handlers),
+        TEST(the_error_hook_may_stop_the_server_and_free_it),
         TEST(what_a_handler_returns_is_told_unless_the_peer_only_went_away),
         TEST(whatever_the_end_of_its_handler_an_fd_is_closed),
         TEST(inline_handlers_are_callbacks),
