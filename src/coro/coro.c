@@ -315,7 +315,7 @@ _Noreturn void coro_leave(struct thread *t, void *value, int error)
 int cress_coro_exit(void *value, int error)
 {
     struct thread *t = cress__thread;
-    if (t == NULL || t->current->kind != CORO_RAW || cress__closed)
+    if (t == NULL || t->current->kind != CORO_RAW || closed())
         return -EPERM;
     coro_leave(t, value, error);
 }
@@ -343,7 +343,7 @@ static noinline int switch_slowly(cress_coro *to, void *value, int error, void *
         return -ENOMEM;
     if (to->thread != t)
         return -EXDEV;
-    if (cress__closed)
+    if (closed())
         return -EPERM;
     cress_coro *self = t->current;
     if (to->state == CORO_ENDED)

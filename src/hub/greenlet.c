@@ -7,6 +7,7 @@
 #include "hub/park.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 /* --- life ------------------------------------------------------------------------------------ */
 
@@ -54,7 +55,7 @@ void greenlet_finish(struct cress_hub *h, struct cress_greenlet *g, cress_outcom
         hub_report(h, g, "greenlet failed", error);
     /* cress_run() waits for the last one that counts, even if daemons never stop. */
     if (unlikely(h->in_run && !hub_counts(h)))
-        hub_wake(h, &h->thread->native, RUN_AGAIN);
+        hub_wake(h, h->main_co, RUN_AGAIN);
 }
 
 cress_coro *greenlet_end(cress_coro *self, void **value, int *error)
@@ -65,6 +66,8 @@ cress_coro *greenlet_end(cress_coro *self, void **value, int *error)
         timer_remove(&h->loop.timers, &((struct hub_extra *)self->extra)->timer);
         marks_end(self, cress_name(g));
     }
+    if (unlikely(self == h->main_co)) /* it has forked, see fork.c */
+        exit(*error != 0 ? EXIT_FAILURE : EXIT_SUCCESS);
     cress_outcome_kind outcome = *error != 0                ? CRESS_FAILED
                                  : g->flags & GREENLET_TOLD ? CRESS_KILLED
                                                             : CRESS_RETURNED;
@@ -321,7 +324,7 @@ cress_greenlet *cress_current(void)
 cress_greenlet *cress_main(void)
 {
     struct cress_hub *h = hub_current();
-    return h != NULL ? &h->main : NULL;
+    return h != NULL ? greenlet_of(h->main_co) : NULL;
 }
 
 cress_coro *cress_greenlet_coro(cress_greenlet *g)

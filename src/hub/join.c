@@ -38,6 +38,7 @@ int cress_join(cress_greenlet *g, cress_time timeout)
         return -EINVAL;
     if (unlikely(greenlet_any_coro(g)->thread != cress__thread))
         return -EXDEV;
+    closed(); /* in a child process its end may be about to come */
     struct cress_hub *h = hub_current();
     cress_coro *self = h != NULL ? h->thread->current : NULL;
     int error;

@@ -13,7 +13,7 @@ noinline int hub_enter_slowly(struct cress_hub **out)
     int error = hub_get(out);
     if (error < 0)
         return error;
-    if (cress__closed) {
+    if (closed()) {
         hub_report(*out, NULL, "a callback would have to wait", -EPERM);
         return -EPERM;
     }

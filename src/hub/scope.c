@@ -118,7 +118,7 @@ static bool told_before(const cress_coro *self, enum verdict verdict, const stru
 
 static int point(struct cress_hub *h, cress_coro *self, bool yielded)
 {
-    if (cress__closed) /* a callback on its stack: not its own call */
+    if (closed()) /* a callback on its stack: not its own call */
         return 0;
     destroy_delivered(self);
     struct scope *s = NULL;
@@ -305,6 +305,15 @@ int scope_end(cress_coro *co)
     return open;
 }
 
+void scope_drop(cress_coro *co)
+{
+    while (co->scope != NULL)
+        if (co->scope->kind == SCOPE_TOKEN)
+            unchain(co->scope);
+        else
+            end(co->thread->hub, block_of(co->scope));
+}
+
 /* --- throwing, and looking ------------------------------------------------------------------- */
 
 int cress_throw(cress_greenlet *g, cress_token *token)
@@ -332,7 +341,7 @@ int cress_cancel_ack(void)
 {
     struct cress_hub *h = hub_current();
     struct cress_greenlet *g = h != NULL ? greenlet_of(h->thread->current) : NULL;
-    if (cress__closed)
+    if (closed())
         return -EPERM;
     if (g == NULL || !(h->thread->current->flags & CORO_KILLED))
         return -EINVAL;

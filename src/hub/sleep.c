@@ -108,7 +108,7 @@ int cress_run(cress_time timeout)
     if (error < 0)
         return error;
     cress_coro *self = h->thread->current;
-    if (self != &h->thread->native)
+    if (self != h->main_co)
         return -EPERM;
     if ((error = scope_point(h, self)) < 0)
         return error;

@@ -115,7 +115,7 @@ int fd_wait(struct fd_call *c)
 noinline void fd_breathe(struct cress_hub *h)
 {
     h->io_run = 0;
-    if (!cress__closed)
+    if (!closed())
         hub_yield(h, h->thread->current);
 }
 
