@@ -42,9 +42,9 @@ CRESS_API cress_hub *cress_hub_current(void);
 /** End this thread's hub; done by itself when a thread other than the first one ends. Greenlets
  * that never ran are discarded. All others, daemons too, are killed and given grace to end; those
  * that do not are abandoned and named to the error hook, and so are raw coroutines that wait in it.
- * Functions that main deferred are called first. Timers and descriptors are forgotten, not closed;
- * posted callbacks do not run. The next call that needs one makes a new hub. The end of a thread
- * gives a second of grace.
+ * Functions that main deferred are called first, and all watchers stopped. Timers and descriptors
+ * are forgotten, not closed; posted callbacks do not run. The next call that needs one makes a new
+ * hub. The end of a thread gives a second of grace.
  *
  * Switches. Only from the main greenlet.
  *

@@ -15,6 +15,15 @@
  *     int error = cress_server_new("tcp:127.0.0.1:7000", echo, NULL, NULL, &server);
  *     if (error == 0)
  *         error = cress_server_serve_forever(server);
+ *
+ * Accepting pauses when it fails for want of something, as descriptors (-EMFILE) or memory, and
+ * when a greenlet cannot be had for a connection, which is closed then: for 10 ms, doubled with
+ * each failure up to 1 s, until a handler has begun again. Each failure goes to the error hook.
+ * The listener stays meanwhile, and connections wait in its backlog. When the listener itself
+ * fails (-EBADF, -EINVAL) the server is as if stopped, but handlers go on.
+ *
+ * While it is started a server keeps cress_run() going. When its hub ends it is not started any
+ * more, its listener stays open, and cress_server_start() goes on with it.
  */
 #ifndef CRESS_SERVER_H
 #define CRESS_SERVER_H
@@ -29,9 +38,9 @@ extern "C" {
 /** A server. Opaque. */
 typedef struct cress_server cress_server;
 
-/** Serves one connection. fd is closed after it returns; peer lives as long as the call. A negative
- * result goes to the error hook, but for those that only say that the peer or the server went away:
- * -ECONNRESET, -EPIPE, -ECANCELED. */
+/** Serves one connection. fd is closed when its greenlet ends, in whichever way; it must not close
+ * it. peer lives as long as the call. A negative result goes to the error hook, but for those that
+ * only say that the peer or the server went away: -ECONNRESET, -EPIPE, -ECANCELED. */
 typedef int (*cress_handler)(int fd, const cress_address *peer, void *arg);
 
 /** What cress_server_new() may be told. Start with CRESS_SERVER_OPTIONS_INIT. */
@@ -40,7 +49,8 @@ typedef struct cress_server_options {
     size_t max_handlers;         /**< so many at once; accepting pauses meanwhile. 0: no bound */
     size_t stack_size;           /**< of each handler; 0: 46 KiB */
     const char *name;            /**< of each handler; NULL: "server" */
-    bool inline_handlers;        /**< call the handler as a callback; it must not block */
+    bool inline_handlers;        /**< call the handler as a callback: it cannot block (-EPERM), and
+                                      fd is closed after it returns */
     int listen_fd;               /**< with has_fd: an fd that listens already; then the address is
                                       not used. It is the server's on success */
     bool has_fd;                 /**< whether listen_fd is given */
@@ -54,7 +64,8 @@ typedef struct cress_server_options {
  *
  * Never switches. Any thread; the server is this thread's, so for all calls of this page.
  *
- * @return 0; -EINVAL, a malformed address, NULL, size not set; -ENOMEM
+ * @return 0; -EINVAL, a malformed address, NULL, size not set, listen_fd does not listen; -EBADF,
+ *         -ENOTSOCK, listen_fd; -ENOMEM
  */
 CRESS_API int cress_server_new(const char *address, cress_handler handler, void *arg,
                                const cress_server_options *options, cress_server **out);
@@ -62,28 +73,29 @@ CRESS_API int cress_server_new(const char *address, cress_handler handler, void 
 /** Bind, listen and accept from now on. After cress_server_stop() it can be started again, on the
  * same port.
  *
- * Never switches. @return 0; -EALREADY; as cress_listen(), cress_spawn_with(); -EXDEV
+ * Never switches. @return 0; -EALREADY, it is started or being stopped; as cress_listen(),
+ * cress_watch_start(); -EXDEV
  */
 CRESS_API int cress_server_start(cress_server *server);
 
-/** Stop: the listener is closed first; handlers get grace to end by themselves, then they are
- * killed and waited for.
+/** Stop: the listener is closed first (the path of a unix socket stays); handlers get grace to end
+ * by themselves, then they are killed and waited for.
  *
- * Switches, unless no handler runs. A cancellation point: when it is cancelled the handlers are
- * killed at once. From a handler: it kills all others, and does not wait for its own.
+ * Switches, unless no handler runs. A cancellation point if it waits: when it is cancelled the
+ * handlers are killed at once, and not waited for. From a handler: for all others, not for its own.
  *
  * @return 0, also when it was not started; -ECANCELED; -EINVAL; -EPERM, in a callback with handlers
- *         alive; -EXDEV
+ *         alive: then nothing has been done; -EXDEV
  */
 CRESS_API int cress_server_stop(cress_server *server, cress_time grace);
 
-/** Start it, unless it is started, and wait until another greenlet stops it.
+/** Start it, unless it is started, and wait until another greenlet has stopped it.
  *
- * Switches. A cancellation point: then the server is stopped without grace. -EDEADLK never, since
- * a client can always come.
+ * Switches. A cancellation point: then the server is stopped without grace, and handlers are not
+ * waited for. -EDEADLK never while it is started, since a client can always come.
  *
- * @return 0, it was stopped; the error that made accepting impossible (-EBADF); -ECANCELED; or as
- *         cress_server_start()
+ * @return 0, it was stopped; the error that made accepting impossible (-EBADF); -ECANCELED; -EPERM,
+ *         in a callback; or as cress_server_start()
  */
 CRESS_API int cress_server_serve_forever(cress_server *server);
 
@@ -105,8 +117,9 @@ CRESS_API int cress_server_address(const cress_server *server, cress_address *ou
 /** How many handlers run. Never switches. */
 CRESS_API size_t cress_server_handlers(const cress_server *server);
 
-/** Free a server that is stopped. NULL is allowed. Never switches. @return 0; -EBUSY, it runs;
- * -EXDEV */
+/** Free a server that is stopped. NULL is allowed. Never switches.
+ *
+ * @return 0; -EBUSY, it is started, or being stopped, or a handler of it runs; -EXDEV */
 CRESS_API int cress_server_free(cress_server *server);
 
 #ifdef __cplusplus

@@ -303,6 +303,7 @@ int cress_hub_destroy(cress_time grace)
         return -EPERM;
     h->abandoned = 0;
     greenlet_clear(&h->thread->native);
+    watch_end_all(&h->loop); /* they would use up the grace, and bring what is not killed */
     blocks_each(&h->thread->blocks, kill_block, h);
     if (h->alive > 0 && grace > 0)
         cress_run(grace);

@@ -73,6 +73,9 @@ int fd_wait_until(struct fd_call *c, cress_time timeout)
         return -ENOMEM;
     struct fd_entry *entry = c->entry;
     cress_coro *self = h->thread->current;
+    /* It may have been killed when it was awake already, and somebody else has what came. */
+    if (unlikely((error = scope_point(h, self)) < 0))
+        return error;
     struct fd_parked parked = { .wait = { .events = events, .ready = ready },
                                 .hub = h,
                                 .co = self,

@@ -162,7 +162,9 @@ static int wait_until(struct pollfd *fds, size_t n, cress_time timeout, count_fn
     cress_time deadline = cress_deadline(timeout);
     int found = 0;
     while (found == 0 && timeout != 0) {
-        int error = wait_for_any(&call, fds, n, timeout);
+        int error = scope_point(h, call.co); /* as well after each wait that brought nothing */
+        if (error == 0)
+            error = wait_for_any(&call, fds, n, timeout);
         timeout = error == -ETIMEDOUT ? 0 : cress_left(deadline);
         if (error < 0 && error != -ETIMEDOUT) {
             found = error;

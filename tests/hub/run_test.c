@@ -477,6 +477,33 @@ static void destroy_kills_and_gives_grace(void **state)
     CHECK_STR(told.lines[0].name, "late");
 }
 
+static int count_up(cress_watch *watch, int events, void *arg)
+{
+    (void)watch, (void)events;
+    ++*(int *)arg;
+    return 0;
+}
+
+static void destroy_stops_watchers_before_it_gives_grace(void **state)
+{
+    (void)state;
+    cress_time soon = CRESS_MS(10), begun = clock_time;
+    cress_hub *hub;
+    cress_watch_timer ticks = { 0 };
+    int count = 0;
+    CHECK_EQ(cress_hub_get(&hub), 0);
+    CHECK_EQ(cress_watch_timer_init(&ticks, cress_hub_loop(hub), CRESS_MS(1), CRESS_MS(1), count_up,
+                                    &count),
+             0);
+    CHECK_EQ(cress_watch_start(&ticks.watch), 0);
+    CHECK_EQ(cress_go(clean_up_for, &soon), 0);
+    CHECK_EQ(cress_yield(), 0);
+    CHECK_EQ(cress_hub_destroy(CRESS_SECONDS(100)), 0);
+    CHECK_EQ(clock_time - begun, soon); /* nor do they use it up */
+    CHECK_EQ(count, 0);
+    CHECK(!cress_watch_active(&ticks.watch));
+}
+
 static void *try_to_destroy(void *arg)
 {
     *(int *)arg = cress_hub_destroy(0);
@@ -677,6 +704,7 @@ int main(void)
         TEST(all_who_wait_can_be_gone_through),
         TEST(destroy_discards_what_never_ran_and_names_what_waits),
         TEST(destroy_kills_and_gives_grace),
+        TEST(destroy_stops_watchers_before_it_gives_grace),
         TEST(only_main_may_destroy_it),
         TEST(abandoned_ones_that_wait_for_each_other_harm_nobody),
         TEST(a_hundred_hubs_leave_nothing),

@@ -7,10 +7,12 @@
 #include "base/sys.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/select.h>
+#include <sys/time.h>
 
 enum { LIMIT = 20 };
 
@@ -267,6 +269,87 @@ static void what_somebody_else_took_is_waited_for_again(void **state)
         CHECK_EQ(end_poll(&p), 1);
         CHECK_EQ(p.fds[0].revents, POLLIN);
         cress_unref(thief);
+        close_pair(fds);
+    }
+}
+
+/* --- cancelled ------------------------------------------------------------------------------- */
+
+static void a_timeout_around_a_poll_cancels_it(void **state)
+{
+    (void)state;
+    int fds[2];
+    unix_pair(fds);
+    struct pollfd p = { .fd = fds[0], .events = POLLIN };
+    cress_timeout limit = { 0 };
+    cress_time begun = clock_time;
+    CHECK_EQ(cress_timeout_start(&limit, CRESS_MS(20)), 0);
+    CHECK_EQ(cress_poll(&p, 1, CRESS_SECONDS(1)), -ECANCELED);
+    CHECK_EQ(clock_time - begun, CRESS_MS(20));
+    fd_set set;
+    FD_ZERO(&set);
+    FD_SET(fds[0], &set);
+    p.events = POLLOUT; /* the scope is over: not even what is ready */
+    CHECK_EQ(cress_poll(&p, 1, 0), -ECANCELED);
+    CHECK_EQ(cress_select(fds[0] + 1, NULL, &set, NULL, CRESS_FOREVER), -ECANCELED);
+    CHECK(FD_ISSET(fds[0], &set));
+    CHECK(cress_timeout_stop(&limit));
+    CHECK_EQ(cress_poll(&p, 1, 0), 1);
+    close_pair(fds);
+}
+
+static void a_kill_ends_a_poll_and_leaves_nothing_linked(void **state)
+{
+    (void)state;
+    int fds[2];
+    unix_pair(fds);
+    struct polled p = { .fds = { { .fd = fds[0], .events = POLLIN } } };
+    begin_poll(&p, 1, CRESS_FOREVER);
+    CHECK_EQ(cress_kill(p.greenlet, CRESS_FOREVER), 0);
+    CHECK_EQ(end_poll(&p), -ECANCELED);
+    CHECK_EQ(cress_fd_release(fds[0]), 0);
+    begin_poll(&p, 1, CRESS_FOREVER);
+    CHECK_EQ(cress_kill(p.greenlet, 0), 0);
+    CHECK_EQ(write(fds[1], "x", 1), 1); /* too late */
+    CHECK_EQ(end_poll(&p), -ECANCELED);
+    close_pair(fds);
+}
+
+struct rival {
+    int fd;
+    cress_greenlet *other;
+};
+
+/* Waits for what another one waits for, takes it, and kills that one, which is already awake. */
+static void *takes_and_kills(void *arg)
+{
+    struct rival *r = arg;
+    struct pollfd p = { .fd = r->fd, .events = POLLIN };
+    char c;
+    CHECK_EQ(cress_poll(&p, 1, CRESS_SECONDS(LIMIT)), 1);
+    CHECK_EQ(recv(r->fd, &c, 1, 0), 1);
+    CHECK_EQ(cress_kill(r->other, 0), 0);
+    return NULL;
+}
+
+static void who_is_killed_after_a_wake_for_nothing_waits_no_more(void **state)
+{
+    (void)state;
+    for (int adopted = 0; adopted < 2; adopted++) {
+        int fds[2];
+        unix_pair(fds);
+        if (adopted)
+            CHECK_EQ(cress_fd_adopt(fds[0], 0), 0);
+        struct rival rival = { .fd = fds[0] };
+        cress_greenlet *g = cress_spawn(takes_and_kills, &rival);
+        CHECK_EQ(cress_sleep(CRESS_MS(1)), 0);
+        struct polled p = { .fds = { { .fd = fds[0], .events = POLLIN } } };
+        begin_poll(&p, 1, CRESS_SECONDS(LIMIT));
+        rival.other = p.greenlet;
+        CHECK_EQ(write(fds[1], "x", 1), 1);
+        CHECK_EQ(cress_join(g, CRESS_SECONDS(LIMIT)), 0);
+        CHECK_EQ(end_poll(&p), -ECANCELED);
+        cress_unref(g);
         close_pair(fds);
     }
 }
@@ -736,6 +819,39 @@ static void main_that_polls_nothing_for_ever_is_told(void **state)
     CHECK_EQ(close(file), 0);
 }
 
+static volatile sig_atomic_t alarms;
+
+static void on_alarm(int signal)
+{
+    (void)signal;
+    alarms++;
+}
+
+static void signals_disturb_no_poll(void **state)
+{
+    (void)state;
+    struct sigaction action = { .sa_handler = on_alarm }, old; /* without SA_RESTART */
+    CHECK_EQ(sigaction(SIGALRM, &action, &old), 0);
+    struct itimerval often = { { 0, 100 }, { 0, 100 } }, never = { 0 };
+    int fds[2];
+    unix_pair(fds);
+    struct pollfd p = { .fd = fds[0], .events = POLLIN };
+    cress_time until = cress_now() + CRESS_MS(80);
+    alarms = 0;
+    CHECK_EQ(setitimer(ITIMER_REAL, &often, NULL), 0);
+    for (int i = 0; cress_now() < until; i++) {
+        fd_set set;
+        FD_ZERO(&set);
+        FD_SET(fds[0], &set);
+        CHECK_EQ(cress_poll(&p, 1, i % 1000 == 0 ? CRESS_US(300) : 0), 0);
+        CHECK_EQ(cress_select(fds[0] + 1, &set, NULL, NULL, i % 1000 == 50 ? CRESS_US(300) : 0), 0);
+    }
+    CHECK_EQ(setitimer(ITIMER_REAL, &never, NULL), 0);
+    CHECK_EQ(sigaction(SIGALRM, &old, NULL), 0);
+    CHECK_GT(alarms, 5);
+    close_pair(fds);
+}
+
 static void errno_is_left_alone(void **state)
 {
     (void)state;
@@ -761,6 +877,9 @@ int main(void)
         CLOCKED(a_timeout_elapses_and_empties_the_answer),
         CLOCKED(a_negative_timeout_is_for_ever_in_poll_and_wrong_in_select),
         TEST(what_somebody_else_took_is_waited_for_again),
+        CLOCKED(a_timeout_around_a_poll_cancels_it),
+        TEST(a_kill_ends_a_poll_and_leaves_nothing_linked),
+        TEST(who_is_killed_after_a_wake_for_nothing_waits_no_more),
         TEST(each_event_wakes_who_asked_for_it),
         TEST(one_that_is_in_the_set_twice_counts_twice),
         TEST(many_poll_overlapping_sets_while_others_read),
@@ -776,6 +895,7 @@ int main(void)
         TEST(another_hubs_descriptor_is_refused),
         TEST(main_may_wait_for_a_peer_outside),
         TEST(main_that_polls_nothing_for_ever_is_told),
+        TEST(signals_disturb_no_poll),
         TEST(errno_is_left_alone),
     };
     return RUN_TESTS_APART(tests);

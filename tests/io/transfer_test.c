@@ -2,6 +2,7 @@
 #include "support/test.h"
 #include "support/child.h"
 #include "hub/apart.h"
+#include "hub/clock.h"
 #include "io/pairs.h"
 #include "base/sys.h"
 
@@ -92,6 +93,44 @@ static void a_second_reader_is_refused_and_the_first_is_served(void **state)
             ;
         CHECK_EQ(end_call(w, &writer), 4);
         CHECK_EQ(cress_send(fds[0], "x", 1, 0), 1);
+        close_pair(fds);
+    }
+}
+
+struct rival {
+    int fd;
+    cress_greenlet *reader;
+};
+
+/* Is awake before the reader, takes what came, and kills it. */
+static void *takes_and_kills(void *arg)
+{
+    struct rival *r = arg;
+    struct pollfd p = { .fd = r->fd, .events = POLLIN };
+    char c;
+    CHECK_EQ(cress_poll(&p, 1, CRESS_SECONDS(LIMIT)), 1);
+    CHECK_EQ(recv(r->fd, &c, 1, 0), 1);
+    CHECK_EQ(cress_kill(r->reader, 0), 0);
+    return NULL;
+}
+
+static void a_reader_that_is_killed_after_a_wake_for_nothing_waits_no_more(void **state)
+{
+    (void)state;
+    for (int adopted = 0; adopted < 2; adopted++) {
+        int fds[2];
+        unix_pair(fds);
+        if (adopted)
+            CHECK_EQ(cress_fd_adopt(fds[0], 0), 0);
+        struct rival rival = { .fd = fds[0] };
+        cress_greenlet *g = cress_spawn(takes_and_kills, &rival);
+        CHECK_EQ(cress_sleep(CRESS_MS(1)), 0);
+        struct call reader;
+        rival.reader = begin_call(reads, &reader, fds[0]);
+        CHECK_EQ(write(fds[1], "x", 1), 1);
+        CHECK_EQ(cress_join(g, CRESS_SECONDS(LIMIT)), 0);
+        cress_unref(g);
+        CHECK_EQ(end_call(rival.reader, &reader), -ECANCELED);
         close_pair(fds);
     }
 }
@@ -569,6 +608,43 @@ static void all_forms_move_bytes(void **state)
     close_pair(udp);
 }
 
+static void *drains_slowly(void *arg)
+{
+    char data[4096];
+    while (cress_sleep(CRESS_MS(1)) == 0 && recv(*(int *)arg, data, sizeof data, MSG_DONTWAIT) > 0)
+        ;
+    return NULL;
+}
+
+static void sending_all_under_a_limit_ends_in_time_though_it_trickles(void **state)
+{
+    (void)state;
+    static char much[4 << 20];
+    int fds[2];
+    unix_pair(fds);
+    cress_greenlet *g = cress_spawn(drains_slowly, &fds[1]);
+    cress_timeout limit = { 0 };
+    size_t sent = 0;
+    cress_time begun = clock_time;
+    CHECK_EQ(cress_timeout_start(&limit, CRESS_MS(100)), 0);
+    CHECK_EQ(cress_sendall(fds[0], much, sizeof much, &sent), -ECANCELED);
+    CHECK(cress_timeout_stop(&limit));
+    CHECK_EQ(clock_time - begun, CRESS_MS(100));
+    CHECK_GT(sent, 90 * 4096); /* it did go on all the time */
+    CHECK_LT(sent, sizeof much);
+    CHECK_EQ(cress_sendall(fds[0], much, 0, &sent), 0); /* nothing to send is nothing */
+    CHECK_EQ(sent, 0);
+    CHECK_EQ(cress_kill(g, CRESS_FOREVER), 0);
+    cress_unref(g);
+    fill(fds[0]);
+    char data[65536];
+    CHECK_GT(recv(fds[1], data, sizeof data, MSG_DONTWAIT), 0);
+    CHECK_EQ(cress_fd_set_timeout(fds[0], CRESS_OUT, 0), 0); /* never waits: what goes in goes */
+    CHECK_EQ(cress_sendall(fds[0], much, sizeof much, &sent), -EAGAIN);
+    CHECK_GT(sent, 0);
+    close_pair(fds);
+}
+
 static void all_of_it_or_how_much(void **state)
 {
     (void)state;
@@ -750,6 +826,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_teardown(name, end)
     const struct CMUnitTest tests[] = {
         TEST(a_second_reader_is_refused_and_the_first_is_served),
+        TEST(a_reader_that_is_killed_after_a_wake_for_nothing_waits_no_more),
         TEST(a_megabyte_flows_each_way_at_once),
         TEST(shutdown_wakes),
         TEST(timeouts_of_an_fd),
@@ -762,6 +839,8 @@ int main(void)
         TEST(the_flags_of_recv),
         TEST(all_forms_move_bytes),
         TEST(all_of_it_or_how_much),
+        cmocka_unit_test_setup_teardown(sending_all_under_a_limit_ends_in_time_though_it_trickles,
+                                        clock_begin, clock_end),
         TEST(files_and_devices_are_read_and_written),
         TEST(terminals_are_waited_for),
         TEST(a_pipe_without_o_nonblock_is_waited_for_both_ways),

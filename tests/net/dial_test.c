@@ -242,6 +242,31 @@ static void dial_keeps_to_its_timeout(void **state)
     CHECK_EQ(cress_close(listener), 0);
 }
 
+static void who_is_killed_while_dialling_leaves_nothing_open(void **state)
+{
+    (void)state;
+    char where[64];
+    cress_listen_options o = CRESS_LISTEN_OPTIONS_INIT;
+    o.backlog = 1;
+    snprintf(where, sizeof where, "unix:@cress-dial-%d", (int)getpid());
+    int listener = cress_listen(where, &o), held[2];
+    for (int i = 0; i < 2; i++)
+        CHECK_GE(held[i] = cress_dial(where, CRESS_SECONDS(5), NULL), 0);
+    struct fds full;
+    CHECK_EQ(cress_yield(), 0); /* the hub is there */
+    fds_mark(&full);
+    struct dialled d = { .to = where, .fd = 12345 };
+    cress_greenlet *g = cress_spawn(dials, &d);
+    CHECK_EQ(cress_sleep(CRESS_MS(2)), 0);
+    CHECK_EQ(d.fd, 12345); /* the backlog is full: it waits */
+    CHECK_EQ(cress_kill(g, CRESS_FOREVER), 0);
+    CHECK_EQ(d.fd, -ECANCELED);
+    CHECK_EQ(fds_leaked(&full), 0);
+    cress_unref(g);
+    close_pair(held);
+    CHECK_EQ(cress_close(listener), 0);
+}
+
 static void a_dialled_fd_has_no_timeout_left(void **state)
 {
     (void)state;
@@ -271,6 +296,7 @@ int main(void)
         TEST(a_connection_can_come_from_a_chosen_address),
         TEST(what_cannot_be_dialled_is_told_and_leaves_nothing_open),
         TEST(dial_keeps_to_its_timeout),
+        TEST(who_is_killed_while_dialling_leaves_nothing_open),
         TEST(a_dialled_fd_has_no_timeout_left),
     };
     return RUN_TESTS_APART(tests);

@@ -1,0 +1,545 @@
+/* server - accepts connections and runs a greenlet for each.
+ *
+ * Accepting is a callback, not a greenlet: an io watcher on the listener, active exactly while a
+ * connection may be taken. So everything that pauses it, a stop, a bound on handlers, a back-off,
+ * is a condition in may_accept(), and starting and stopping switch nowhere and kill nobody.
+ *
+ *     IDLE -> STARTED    [cress_server_start]
+ *     STARTED -> IDLE    [cress_server_stop; fail, when the listener is gone; the end of the hub]
+ *
+ * (1) `pause` is active exactly while the server is started: as timer of the back-off, or for ever,
+ *     which keeps the hub from thinking that nothing can happen any more.
+ * (2) A connection leaves the list, and its fd is closed, by the end of its greenlet, whatever that
+ *     end is: it is told synchronously, see greenlet_finish().
+ * (3) A server is freed only when nobody is inside any of its calls: who waits in serve_forever is
+ *     given its result by who wakes it.
+ * (4) The error hook may stop the server and free it: it is told last.
+ */
+#include "base/alloc.h"
+#include "base/options.h"
+#include "base/sys.h"
+#include "hub/scope.h"
+#include "loop/fds.h"
+#include "net/address.h"
+
+#include <cress/io.h>
+#include <cress/server.h>
+
+#include <netinet/in.h>
+#include <string.h>
+
+enum {
+    ACCEPT_RUN = 64, /* so many in a row, then others get a turn */
+    PAUSE_FIRST = 10 * 1000 * 1000,
+    PAUSE_LAST = 1000 * 1000 * 1000,
+};
+
+struct cress_server {
+    cress_handler handler;
+    void *arg;
+    size_t max_handlers;
+    bool inline_handlers;
+    cress_spawn_options spawn;
+    cress_listen_options listen;
+    const void *thread; /* as in a loop: the address of something of each thread */
+
+    int fd; /* the listener; -1: none */
+    cress_watch_io incoming;
+    cress_watch_timer pause; /* see (1) */
+    cress_time delay;        /* of the last back-off; 0: something has succeeded since */
+    bool resting;            /* a back-off is under way */
+    bool held;               /* cress_server_stop_accepting() */
+
+    struct list connections; /* whose handlers live */
+    size_t running;          /* how many */
+    size_t inside;           /* of these, who are in cress_server_stop() themselves */
+    size_t stopping;         /* calls of cress_server_stop() under way */
+    struct list stoppers;    /* those of them who wait for handlers */
+    struct list serving;     /* who waits in cress_server_serve_forever() */
+
+    cress_address at; /* where it listened last; no length: never */
+    char name[32];
+    char address[]; /* in text form, with the port that was chosen once it was started */
+};
+
+/* What a handler's greenlet is given. */
+struct connection {
+    struct greenlet_link link;
+    struct list node; /* in the server's */
+    struct cress_server *server;
+    struct cress_greenlet *greenlet;
+    int fd;
+    cress_address peer;
+};
+
+/* Somebody inside a call that waits: a local variable of it. */
+struct visit {
+    struct cress_server *server;
+    cress_coro *co;
+    bool stops;              /* it is cress_server_stop() */
+    struct connection *self; /* of which the caller is the handler; NULL: none of ours */
+    struct list node;        /* in stoppers or serving, while it waits */
+    struct wait_info info;
+};
+
+static bool started(const struct cress_server *s)
+{
+    return cress_watch_active(&s->pause.watch); /* (1) */
+}
+
+/* 0; -EINVAL; -EXDEV: what every call begins with. */
+static int check(const struct cress_server *s)
+{
+    return s == NULL ? -EINVAL : s->thread == &cress__closed ? 0 : -EXDEV;
+}
+
+/* --- waiting --------------------------------------------------------------------------------- */
+
+static void leave(struct visit *v)
+{
+    list_remove(&v->node);
+    if (!v->stops)
+        return; /* (3) */
+    v->server->stopping--;
+    v->server->inside -= v->self != NULL;
+}
+
+static void unlink_visit(const struct wait_info *info)
+{
+    leave(container_of(info, struct visit, info));
+}
+
+static int wait_in(struct visit *v, struct list *line, cress_time timeout)
+{
+    struct cress_hub *h;
+    int error = hub_enter(&h);
+    if (error < 0)
+        return error;
+    v->co = h->thread->current;
+    if ((error = scope_point(h, v->co)) < 0)
+        return error;
+    list_push(line, &v->node);
+    error = hub_park_until(h, v->co, &v->info, timeout);
+    list_remove(&v->node);
+    return error;
+}
+
+static void wake_all(struct list *line, int why)
+{
+    struct list *node;
+    while ((node = list_pop(line)) != NULL)
+        hub_wake(hub_current(), container_of(node, struct visit, node)->co, why);
+}
+
+static bool drained(const struct cress_server *s)
+{
+    return s->running <= s->inside;
+}
+
+/* --- accepting, or not ----------------------------------------------------------------------- */
+
+static bool may_accept(const struct cress_server *s)
+{
+    return started(s) && !s->held && !s->resting &&
+           (s->max_handlers == 0 || s->running < s->max_handlers);
+}
+
+/* Something has failed that may succeed later: accept nothing for a time, which doubles until
+ * something succeeds. */
+static void back_off(struct cress_server *s)
+{
+    if (!started(s) || s->resting)
+        return; /* it is the same failure: several were accepted before the first one was met */
+    s->delay = s->delay == 0 ? PAUSE_FIRST : s->delay * 2 < PAUSE_LAST ? s->delay * 2 : PAUSE_LAST;
+    s->resting = true;
+    cress_watch_timer_again(&s->pause, s->delay);
+}
+
+/* After any change: accept exactly if it may. The last thing to be done: (4). */
+static void settle(struct cress_server *s)
+{
+    if (may_accept(s) == cress_watch_active(&s->incoming.watch))
+        return;
+    int error = may_accept(s) ? cress_watch_start(&s->incoming.watch)
+                              : cress_watch_stop(&s->incoming.watch);
+    if (error < 0) {
+        back_off(s);
+        hub_report(hub_current(), NULL, "server: waiting for connections", error); /* (4) */
+    }
+}
+
+static int rested(cress_watch *watch, int events, void *arg)
+{
+    (void)watch, (void)events;
+    struct cress_server *s = arg;
+    s->resting = false;
+    cress_watch_timer_again(&s->pause, CRESS_FOREVER); /* (1) */
+    settle(s);
+    return 0;
+}
+
+/* The listener goes; handlers stay. */
+static void shut(struct cress_server *s)
+{
+    cress_watch_stop(&s->incoming.watch);
+    cress_watch_stop(&s->pause.watch);
+    if (s->fd >= 0)
+        cress_close(s->fd);
+    s->fd = -1;
+}
+
+/* Accepting has become impossible. */
+static void fail(struct cress_server *s, int error)
+{
+    shut(s);
+    wake_all(&s->serving, error);
+    hub_report(hub_current(), NULL, "server: the listener has failed", error); /* (4) */
+}
+
+/* --- handlers -------------------------------------------------------------------------------- */
+
+static void handle(struct cress_server *s, int fd, const cress_address *peer)
+{
+    s->delay = 0; /* what may fail has succeeded */
+    int error = s->handler(fd, peer, s->arg);
+    if (error < 0 && error != -ECONNRESET && error != -EPIPE && error != -ECANCELED)
+        hub_report(hub_current(), cress_current(), "server: handler", error);
+}
+
+static void *run(void *arg)
+{
+    struct connection *c = arg;
+    handle(c->server, c->fd, &c->peer);
+    return NULL;
+}
+
+/* (2) */
+static void ended(struct greenlet_link *link)
+{
+    struct connection *c = container_of(link, struct connection, link);
+    struct cress_server *s = c->server;
+    bool ran = c->greenlet->outcome != CRESS_FAILED || (c->greenlet->flags & GREENLET_STARTED);
+    cress_close(c->fd);
+    list_remove(&c->node);
+    cress__free(c);
+    s->running--;
+    if (!ran) /* there was no stack for it, which the hook has been told */
+        back_off(s);
+    if (drained(s))
+        wake_all(&s->stoppers, 0);
+    settle(s);
+}
+
+static int spawn(struct cress_server *s, int fd, const cress_address *peer)
+{
+    struct connection *c = cress__malloc(sizeof *c);
+    if (c == NULL)
+        return -ENOMEM;
+    *c = (struct connection){ .link.fire = ended, .server = s, .fd = fd, .peer = *peer };
+    int error = cress_spawn_with(&s->spawn, run, c, &c->greenlet);
+    if (error < 0) {
+        cress__free(c);
+        return error;
+    }
+    greenlet_link(c->greenlet, &c->link);
+    list_push(&s->connections, &c->node);
+    s->running++;
+    cress_unref(c->greenlet); /* its end tells us */
+    return 0;
+}
+
+static void call(struct cress_server *s, int fd, const cress_address *peer)
+{
+    s->running++;
+    s->inside++; /* it may stop the server */
+    handle(s, fd, peer);
+    s->running--;
+    s->inside--;
+    cress_close(fd);
+}
+
+static bool fatal(int error)
+{
+    return error == -EBADF || error == -EINVAL || error == -ENOTSOCK || error == -EOPNOTSUPP ||
+           error == -EXDEV;
+}
+
+/* Take one connection. 0; or why none was served. */
+static int take(struct cress_server *s)
+{
+    cress_address peer = { .length = sizeof peer.storage };
+    int fd = cress_accept(s->fd, (struct sockaddr *)&peer.storage, &peer.length);
+    if (fd < 0)
+        return fd;
+    if (s->inline_handlers) {
+        call(s, fd, &peer);
+        return 0;
+    }
+    int error = spawn(s, fd, &peer);
+    if (error < 0)
+        cress_close(fd);
+    return error;
+}
+
+/* The watcher was told that its descriptor is gone, or it could not be asked for again. In the
+ * latter case what begin() did to the listener is still there. */
+static bool still_ours(const struct cress_server *s)
+{
+    const struct fd_entry *entry = fds_find(s->fd);
+    return entry->timeouts != NULL && entry->timeouts->read == 0;
+}
+
+static int on_incoming(cress_watch *watch, int events, void *arg)
+{
+    struct cress_server *s = arg;
+    int error = events & CRESS_NVAL ? -ENOMEM : 0;
+    if (error < 0 && !still_ours(s)) {
+        s->fd = -1; /* somebody else closed it: the number may be another file's */
+        error = -EBADF;
+    }
+    if (error < 0)
+        cress_watch_stop(watch); /* it hears nothing any more */
+    for (int i = 0; i < ACCEPT_RUN && error == 0 && may_accept(s); i++)
+        error = take(s);
+    if (error == -EAGAIN) /* a unix listener that was shut down says no more than that */
+        error = events & CRESS_HUP ? -EINVAL : 0;
+    if (fatal(error)) {
+        fail(s, error);
+        return 0;
+    }
+    if (error < 0)
+        back_off(s);
+    settle(s);
+    if (error < 0)
+        hub_report(hub_current(), NULL, "server: accept", error); /* (4) */
+    return 0;
+}
+
+/* --- beginning ------------------------------------------------------------------------------- */
+
+/* Take over an fd that listens already. */
+static int adopt(int fd)
+{
+    int listens = 0, protocol = 0;
+    socklen_t length = sizeof listens;
+    int error = sys_getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length);
+    if (error == 0 && !listens)
+        error = -EINVAL;
+    length = sizeof protocol;
+    if (error == 0)
+        error = sys_getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &length);
+    return error < 0 ? error
+                     : cress_fd_adopt(fd, protocol == IPPROTO_TCP ? CRESS_FD_STREAM_TCP : 0);
+}
+
+int cress_server_new(const char *address, cress_handler handler, void *arg,
+                     const cress_server_options *options, cress_server **out)
+{
+    cress_server_options o = CRESS_SERVER_OPTIONS_INIT;
+    if (handler == NULL || out == NULL || options_take(&o, sizeof o, options) < 0 ||
+        o.stack_size > STACK_MAX_USABLE)
+        return -EINVAL;
+    if (o.has_fd)
+        address = "";
+    struct address_parts parts;
+    int error = o.has_fd ? 0 : address_split(address, &parts);
+    if (error < 0)
+        return error;
+    size_t room = strlen(address) + 1;
+    struct cress_server *s =
+        cress__calloc(1, sizeof *s + (room > CRESS_ADDRESS_TEXT ? room : CRESS_ADDRESS_TEXT));
+    if (s == NULL)
+        return -ENOMEM;
+    if (o.has_fd && (error = adopt(o.listen_fd)) < 0) {
+        cress__free(s);
+        return error;
+    }
+    s->handler = handler;
+    s->arg = arg;
+    s->max_handlers = o.max_handlers;
+    s->inline_handlers = o.inline_handlers;
+    label_copy(o.name != NULL ? o.name : "server", s->name, sizeof s->name);
+    s->spawn = (cress_spawn_options){ .size = sizeof s->spawn,
+                                      .name = s->name,
+                                      .stack_size = o.stack_size };
+    s->listen = o.listen;
+    s->listen.size = sizeof s->listen;
+    s->thread = &cress__closed;
+    s->fd = o.has_fd ? o.listen_fd : -1;
+    list_init(&s->connections);
+    list_init(&s->stoppers);
+    list_init(&s->serving);
+    memcpy(s->address, address, room);
+    *out = s;
+    return 0;
+}
+
+/* Watch a listener, from now on ours. */
+static int begin(struct cress_server *s, int fd)
+{
+    cress_loop *loop = &hub_current()->loop;
+    cress_address at;
+    int error;
+    if ((error = cress_address_local(fd, &at)) < 0 ||
+        (error = cress_fd_set_timeout(fd, CRESS_IN, 0)) < 0 || /* it is a callback that accepts */
+        (error = cress_watch_io_init(&s->incoming, loop, fd, CRESS_IN, on_incoming, s)) < 0 ||
+        (error = cress_watch_timer_init(&s->pause, loop, CRESS_FOREVER, 0, rested, s)) < 0 ||
+        (error = cress_watch_start(&s->incoming.watch)) < 0 ||
+        (error = cress_watch_start(&s->pause.watch)) < 0)
+        return error;
+    char text[CRESS_ADDRESS_TEXT];
+    if (cress_address_format(&at, text, sizeof text) == 0)
+        memcpy(s->address, text, sizeof text); /* started again, it takes the same port */
+    s->at = at;
+    s->fd = fd;
+    s->delay = 0;
+    s->resting = s->held = false;
+    settle(s); /* handlers of last time may be all that are allowed */
+    return 0;
+}
+
+int cress_server_start(cress_server *s)
+{
+    int error = check(s);
+    if (error < 0)
+        return error;
+    if (started(s) || s->stopping > 0)
+        return -EALREADY;
+    if ((error = hub_get(&(struct cress_hub *){ NULL })) < 0)
+        return error;
+    int fd = s->fd >= 0 ? s->fd : cress_listen(s->address, &s->listen);
+    if (fd < 0)
+        return fd;
+    if ((error = begin(s, fd)) < 0 && s->fd < 0)
+        cress_close(fd);
+    return error;
+}
+
+int cress_server_serve_forever(cress_server *s)
+{
+    int error = check(s);
+    if (error == 0)
+        error = hub_enter(&(struct cress_hub *){ NULL });
+    if (error == 0 && !started(s))
+        error = cress_server_start(s);
+    if (error < 0)
+        return error;
+    struct visit v = { .server = s, .info = { .what = "serving", .unlink = unlink_visit } };
+    error = wait_in(&v, &s->serving, CRESS_FOREVER);
+    if (error == -ECANCELED)
+        cress_server_stop(s, 0);
+    return error; /* (3) */
+}
+
+/* --- ending ---------------------------------------------------------------------------------- */
+
+/* The connection of which this is the handler; NULL: none of ours. */
+static struct connection *own_connection(struct cress_server *s)
+{
+    const struct cress_greenlet *self = cress_current();
+    for (struct list *n = s->connections.next; n != &s->connections; n = n->next) {
+        struct connection *c = container_of(n, struct connection, node);
+        if (c->greenlet == self)
+            return c;
+    }
+    return NULL;
+}
+
+static void kill_handlers(struct cress_server *s, const struct connection *own)
+{
+    for (struct list *n = s->connections.next, *next; n != &s->connections; n = next) {
+        next = n->next; /* one that has not started ends here and now */
+        struct connection *c = container_of(n, struct connection, node);
+        if (c != own)
+            cress_kill(c->greenlet, 0);
+    }
+}
+
+static int wait_for_handlers(struct visit *v, cress_time timeout)
+{
+    struct cress_server *s = v->server;
+    cress_time deadline = cress_deadline(timeout);
+    int error = 0;
+    for (; error == 0 && !drained(s); timeout = cress_left(deadline))
+        error = timeout == 0 ? -ETIMEDOUT : wait_in(v, &s->stoppers, timeout);
+    return error;
+}
+
+int cress_server_stop(cress_server *s, cress_time grace)
+{
+    int error = check(s);
+    if (error == 0 && grace < 0)
+        error = -EINVAL;
+    if (error < 0 || (!started(s) && s->running == 0))
+        return error;
+    struct visit v = { .server = s,
+                       .stops = true,
+                       .self = own_connection(s),
+                       .info = { .what = "stopping a server", .unlink = unlink_visit } };
+    if (s->running > s->inside + (v.self != NULL) &&
+        (error = hub_enter(&(struct cress_hub *){ NULL })) < 0)
+        return error;
+    if (started(s))
+        shut(s);
+    s->stopping++;
+    s->inside += v.self != NULL;
+    error = wait_for_handlers(&v, grace);
+    if (!drained(s)) {
+        kill_handlers(s, v.self);
+        if (error != -ECANCELED)
+            error = wait_for_handlers(&v, CRESS_FOREVER);
+    }
+    leave(&v);
+    wake_all(&s->serving, 0);
+    return error;
+}
+
+int cress_server_stop_accepting(cress_server *s)
+{
+    int error = check(s);
+    if (error < 0 || !started(s))
+        return error < 0 ? error : -EINVAL;
+    s->held = true;
+    settle(s);
+    return 0;
+}
+
+int cress_server_start_accepting(cress_server *s)
+{
+    int error = check(s);
+    if (error < 0 || !started(s))
+        return error < 0 ? error : -EINVAL;
+    s->held = false;
+    settle(s);
+    return 0;
+}
+
+int cress_server_free(cress_server *s)
+{
+    if (s == NULL)
+        return 0;
+    int error = check(s);
+    if (error < 0)
+        return error;
+    if (started(s) || s->running > 0 || s->stopping > 0)
+        return -EBUSY; /* (3) */
+    if (s->fd >= 0)
+        cress_close(s->fd);
+    cress__free(s);
+    return 0;
+}
+
+/* --- looking --------------------------------------------------------------------------------- */
+
+int cress_server_address(const cress_server *s, cress_address *out)
+{
+    if (s == NULL || out == NULL || s->at.length == 0)
+        return -EINVAL;
+    *out = s->at;
+    return 0;
+}
+
+size_t cress_server_handlers(const cress_server *s)
+{
+    return s != NULL ? s->running : 0;
+}
