@@ -1,4 +1,5 @@
 /* error - where errors go that have nowhere else to go. */
+#include "base/closed.h"
 #include "base/sys.h"
 #include "hub/hub.h"
 
@@ -13,14 +14,23 @@ static void to_stderr(const cress_greenlet *g, const char *context, int error)
     cress__sys_complain(who, g != NULL ? ": " : "", context, error);
 }
 
+/* A hook may stand on the stack of anybody, in the middle of anything: it must not block. What it
+ * does wrong itself is not its own to be told. */
 void hub_report(struct cress_hub *h, struct cress_greenlet *g, const char *context, int error)
 {
-    if (h != NULL && h->error_fn != NULL)
-        h->error_fn(h, g, context, error, h->error_arg);
-    else if (default_fn != NULL)
-        default_fn(h, g, context, error, default_arg);
-    else
+    bool own = h != NULL && h->error_fn != NULL;
+    cress_error_fn fn = own ? h->error_fn : default_fn;
+    if (fn == NULL || (h != NULL && h->reporting)) {
         to_stderr(g, context, error);
+        return;
+    }
+    if (h != NULL)
+        h->reporting = true;
+    cress__closed++;
+    fn(h, g, context, error, own ? h->error_arg : default_arg);
+    cress__closed--;
+    if (h != NULL)
+        h->reporting = false;
 }
 
 void cress_set_error_hook(cress_error_fn fn, void *arg)
