@@ -453,6 +453,20 @@ static void iwait_can_end_before_all_have_happened(void **state)
     CHECK_EQ(cress_iwait_next(&it, -1), -EINVAL);
 }
 
+static void iwait_begins_also_where_a_scope_is_over(void **state)
+{
+    (void)state;
+    cress_timeout t = { 0 };
+    cress_case cases[] = { cress_on_timer(CRESS_MS(10)) };
+    cress_iwait it;
+    CHECK_EQ(cress_timeout_start(&t, 0), 0);
+    CHECK_EQ(cress_iwait_init(&it, cases, 1), 0);
+    CHECK_EQ(cress_iwait_next(&it, CRESS_FOREVER), -ECANCELED);
+    CHECK(cress_timeout_stop(&t));
+    CHECK_EQ(cress_iwait_next(&it, CRESS_FOREVER), 0);
+    cress_iwait_done(&it);
+}
+
 /* --- joinall --------------------------------------------------------------------------------- */
 
 static void joinall_waits_for_all_duplicates_and_nobodies_included(void **state)
@@ -579,6 +593,7 @@ int main(void)
         TEST(choosing_a_waiter_takes_its_value),
         TEST(iwait_goes_through_them_as_they_happen),
         TEST(iwait_can_end_before_all_have_happened),
+        TEST(iwait_begins_also_where_a_scope_is_over),
         TEST(joinall_waits_for_all_duplicates_and_nobodies_included),
         TEST(joinall_is_content_with_the_first_n),
         TEST(joinall_gives_the_error_that_came_first_in_time),
