@@ -190,7 +190,7 @@ static int waiter_ready(cress_case *c, bool take)
         return 0;
     if (take) {
         c->data = NULL;
-        c->result = cress_waiter_wait(c->object, 0, &c->data);
+        c->result = waiter_take(w, &c->data); /* no new cancellation point */
     }
     return 1;
 }

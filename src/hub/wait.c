@@ -54,8 +54,7 @@ static int link_case(cress_case *c)
 
 static void begin(struct case_wait *wait, struct cress_hub *h, cress_case *cases, size_t n)
 {
-    *wait = (struct case_wait){ .hub = h,
-                                .counts = !(h->thread->current->flags & CORO_DAEMON) };
+    *wait = (struct case_wait){ .hub = h, .counts = !(h->thread->current->flags & CORO_DAEMON) };
     list_init(&wait->fired);
     for (size_t i = 0; i < n; i++) {
         struct case_core *core = case_core(&cases[i]);

@@ -16,7 +16,7 @@ int cress_waiter_init(cress_waiter *public)
     return 0;
 }
 
-static int take(struct waiter *w, void **value)
+int waiter_take(struct waiter *w, void **value)
 {
     if (w->state == WAITER_TAKEN)
         return -EALREADY;
@@ -43,7 +43,7 @@ int cress_waiter_wait(cress_waiter *public, cress_time timeout, void **value)
     if ((error = scope_point(h, self)) < 0)
         return error;
     if (w->state != WAITER_EMPTY)
-        return take(w, value);
+        return waiter_take(w, value);
     if (w->co != NULL)
         return -EBUSY;
     if (timeout == 0)
@@ -53,7 +53,7 @@ int cress_waiter_wait(cress_waiter *public, cress_time timeout, void **value)
     w->co = self;
     error = hub_park_until(h, self, &info, timeout);
     w->co = NULL;
-    return error < 0 ? error : take(w, value);
+    return error < 0 ? error : waiter_take(w, value);
 }
 
 static int wake(cress_waiter *public, void *value, int error)

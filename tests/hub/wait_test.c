@@ -410,6 +410,38 @@ static void choosing_a_waiter_takes_its_value(void **state)
     CHECK_EQ(cress_choose(cases, 2, -1), -EINVAL);
 }
 
+static cress_waiter chosen;
+
+static int wake_it_and_kill(void *arg)
+{
+    cress_greenlet *g = arg;
+    CHECK_EQ(cress_waiter_wake(&chosen, "value"), 0);
+    CHECK_EQ(cress_kill(g, 0), 0);
+    return 0;
+}
+
+static void *choose_the_waiter(void *arg)
+{
+    cress_case c = cress_on_waiter(&chosen);
+    CHECK_EQ(cress_choose(&c, 1, CRESS_FOREVER), 0);
+    CHECK_EQ(c.result, 0);
+    CHECK_STR(c.data, "value");
+    CHECK_EQ(cress_yield(), -ECANCELED);
+    return arg;
+}
+
+static void what_was_chosen_is_taken_though_a_kill_came_in_the_same_turn(void **state)
+{
+    (void)state;
+    cress_callback node = { 0 };
+    cress_greenlet *g = cress_spawn(choose_the_waiter, NULL);
+    CHECK_EQ(cress_yield(), 0);
+    CHECK_EQ(cress_post(NULL, &node, wake_it_and_kill, g), 0);
+    CHECK_EQ(cress_join(g, CRESS_FOREVER), 0);
+    CHECK_EQ(cress_outcome(g), CRESS_KILLED);
+    cress_unref(g);
+}
+
 /* --- iwait ----------------------------------------------------------------------------------- */
 
 static void iwait_goes_through_them_as_they_happen(void **state)
@@ -591,6 +623,7 @@ int main(void)
         TEST(choose_takes_exactly_one_and_each_equally_often),
         TEST(of_several_that_come_at_once_one_is_taken),
         TEST(choosing_a_waiter_takes_its_value),
+        TEST(what_was_chosen_is_taken_though_a_kill_came_in_the_same_turn),
         TEST(iwait_goes_through_them_as_they_happen),
         TEST(iwait_can_end_before_all_have_happened),
         TEST(iwait_begins_also_where_a_scope_is_over),
