@@ -188,6 +188,8 @@ static int waiter_ready(cress_case *c, bool take)
         return -EXDEV;
     if (w->state == WAITER_EMPTY)
         return 0;
+    if (take && w->co != NULL)
+        return -EBUSY;
     if (take) {
         c->data = NULL;
         c->result = waiter_take(w, &c->data); /* no new cancellation point */

@@ -42,10 +42,10 @@ int cress_waiter_wait(cress_waiter *public, cress_time timeout, void **value)
     cress_coro *self = h->thread->current;
     if ((error = scope_point(h, self)) < 0)
         return error;
+    if (w->co != NULL)
+        return -EBUSY; /* woken or not: the value is for who waited */
     if (w->state != WAITER_EMPTY)
         return waiter_take(w, value);
-    if (w->co != NULL)
-        return -EBUSY;
     if (timeout == 0)
         return -EAGAIN;
     static const struct wait_info info = { .what = "waiting for a value" };

@@ -412,6 +412,29 @@ static void choosing_a_waiter_takes_its_value(void **state)
 
 static cress_waiter chosen;
 
+static void *takes_the_value(void *arg)
+{
+    void *value = NULL;
+    CHECK_EQ(cress_waiter_wait(&chosen, CRESS_FOREVER, &value), 0);
+    CHECK_STR(value, "value");
+    return arg;
+}
+
+static void nobody_takes_a_value_from_who_was_woken_with_it(void **state)
+{
+    (void)state;
+    chosen = (cress_waiter){ { 0 } };
+    cress_case c = cress_on_waiter(&chosen);
+    cress_greenlet *g = cress_spawn(takes_the_value, NULL);
+    CHECK_EQ(cress_yield(), 0);
+    CHECK_EQ(cress_waiter_wake(&chosen, "value"), 0);
+    CHECK_EQ(cress_waiter_wait(&chosen, 0, NULL), -EBUSY); /* it has not run yet */
+    CHECK_EQ(cress_choose(&c, 1, 0), -EBUSY);
+    CHECK_EQ(cress_join(g, CRESS_FOREVER), 0);
+    CHECK_EQ(cress_waiter_wait(&chosen, 0, NULL), -EALREADY);
+    cress_unref(g);
+}
+
 static int wake_it_and_kill(void *arg)
 {
     cress_greenlet *g = arg;
@@ -434,6 +457,7 @@ static void what_was_chosen_is_taken_though_a_kill_came_in_the_same_turn(void **
 {
     (void)state;
     cress_callback node = { 0 };
+    chosen = (cress_waiter){ { 0 } };
     cress_greenlet *g = cress_spawn(choose_the_waiter, NULL);
     CHECK_EQ(cress_yield(), 0);
     CHECK_EQ(cress_post(NULL, &node, wake_it_and_kill, g), 0);
@@ -623,6 +647,7 @@ int main(void)
         TEST(choose_takes_exactly_one_and_each_equally_often),
         TEST(of_several_that_come_at_once_one_is_taken),
         TEST(choosing_a_waiter_takes_its_value),
+        TEST(nobody_takes_a_value_from_who_was_woken_with_it),
         TEST(what_was_chosen_is_taken_though_a_kill_came_in_the_same_turn),
         TEST(iwait_goes_through_them_as_they_happen),
         TEST(iwait_can_end_before_all_have_happened),
