@@ -95,7 +95,7 @@ static void join_some(void)
     int error = cress_joinall(all, 2, CRESS_SECONDS(10), &o, &ended);
     CHECK(error == 0 || sweep_met_fault());
     CHECK_EQ(ended, all[1] != NULL && cress_ready(all[1]));
-    end(all[0]);
+    end(all[1]);
 }
 
 static void waits(void)

@@ -625,7 +625,7 @@ static void *run_worker(void *arg)
     while (m->n_scopes > 0 && !one_in(20)) /* some forget one */
         close_scope(me, m->n_scopes - 1);
     intptr_t value = spawned;
-    int error = one_in(4) ? -EIO : 0;
+    int error = one_in(4) ? -EIO - (int)below(5) : 0; /* to be told apart */
     end_worker(me,
                error < 0      ? CRESS_FAILED
                : m->kill_seen ? CRESS_KILLED
