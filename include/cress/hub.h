@@ -16,6 +16,7 @@
 #define CRESS_HUB_H
 
 #include <cress/base.h>
+#include <cress/coro.h>
 #include <cress/loop.h>
 
 #ifdef __cplusplus
@@ -163,6 +164,27 @@ typedef struct cress_poll_hooks {
  * Never switches. The hub's thread. @return 0; -EINVAL; -EXDEV
  */
 CRESS_API int cress_hub_set_poll_hooks(cress_hub *hub, const cress_poll_hooks *hooks, void *arg);
+
+/** One who waits, and for what. */
+typedef struct cress_blocked {
+    cress_coro *coro;         /**< the coroutine that waits */
+    cress_greenlet *greenlet; /**< the greenlet; NULL: a raw coroutine */
+    const char *what;         /**< in a few words: "reading fd" */
+    bool numbered;            /**< whether there is a number */
+    long number;              /**< the descriptor's, ... */
+    cress_greenlet *target;   /**< whom it joins; NULL: nobody */
+} cress_blocked;
+
+/** Called for one who waits; what it is given lives as long as the call. Must not block, nor start
+ * or end anybody. A result other than 0 ends the walk. */
+typedef int (*cress_blocked_fn)(const cress_blocked *blocked, void *arg);
+
+/** Go through all who wait in a hub: main first, then greenlets in no order, then raw
+ * coroutines. For reports, and for collectors of garbage that look for what only waiters hold.
+ *
+ * Never switches. The hub's thread. @return 0; what fn returned that was not 0; -EINVAL; -EXDEV
+ */
+CRESS_API int cress_hub_blocked(cress_hub *hub, cress_blocked_fn fn, void *arg);
 
 /** What cress_hub_stats() tells: counts since the hub was made. */
 typedef struct cress_hub_counts {

@@ -93,7 +93,7 @@ CRESS_API int cress_choose(cress_case *cases, size_t n, cress_time timeout);
 
 /** Goes through cases as they happen: the caller's memory, its fields private. */
 typedef struct cress_iwait {
-    uintptr_t words[16];
+    uintptr_t words[20];
 } cress_iwait;
 
 /** Begin. The cases must live until cress_iwait_done().

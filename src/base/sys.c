@@ -46,6 +46,19 @@ int cress__sys_epoll_wait(int epoll, struct epoll_event *events, int n, cress_ti
                          0, 8);
 }
 
+static atomic_int pidfd; /* 0 not asked, 1 perhaps there, 2 switched off */
+
+int cress__sys_pidfd_open(pid_t pid)
+{
+    if (fault("pidfd_open"))
+        return -EMFILE;
+    if (atomic_load_explicit(&pidfd, memory_order_relaxed) == 0)
+        atomic_store(&pidfd, cress__sys_disabled("pidfd") ? 2 : 1);
+    if (atomic_load_explicit(&pidfd, memory_order_relaxed) == 2)
+        return -ENOSYS;
+    return (int)syscall3(SYS_pidfd_open, pid, 0, 0);
+}
+
 static atomic_int nowait; /* 0 not asked, 1 there, 2 switched off */
 
 bool cress__sys_nowait(void)

@@ -22,11 +22,13 @@
 #include <signal.h>
 #include <stdint.h>
 #include <sys/epoll.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -194,6 +196,16 @@ static inline int sys_poll(struct pollfd *fds, size_t n, const struct timespec *
     return (int)syscall6(SYS_ppoll, (long)fds, (long)n, (long)timeout, 0, 8, 0);
 }
 
+/* ppoll(2): exact to the nanosecond. */
+static inline int sys_ppoll(struct pollfd *fds, size_t n, cress_time timeout)
+{
+    if (fault("ppoll"))
+        return -ENOMEM;
+    struct timespec t = { .tv_sec = timeout / 1000000000, .tv_nsec = timeout % 1000000000 };
+    long until = timeout == CRESS_FOREVER ? 0 : (long)&t;
+    return (int)syscall6(SYS_ppoll, (long)fds, (long)n, until, 0, 8, 0);
+}
+
 static inline int sys_epoll_create1(int flags)
 {
     if (fault("epoll_create1"))
@@ -213,6 +225,49 @@ static inline int sys_eventfd2(unsigned value, int flags)
     if (fault("eventfd2"))
         return -EMFILE;
     return (int)syscall3(SYS_eventfd2, (long)value, flags, 0);
+}
+
+static inline int sys_inotify_init1(int flags)
+{
+    if (fault("inotify_init1"))
+        return -EMFILE;
+    return (int)syscall3(SYS_inotify_init1, flags, 0, 0);
+}
+
+static inline int sys_inotify_add_watch(int fd, const char *path, uint32_t mask)
+{
+    if (fault("inotify_add_watch"))
+        return -ENOSPC;
+    return (int)syscall3(SYS_inotify_add_watch, fd, (long)path, (long)mask);
+}
+
+/* Fails only for what has gone by itself. */
+static inline void sys_inotify_rm_watch(int fd, int watch)
+{
+    syscall3(SYS_inotify_rm_watch, fd, watch, 0);
+}
+
+/* A descriptor that is readable when the process has ended: Linux 5.3, unless switched off. */
+int cress__sys_pidfd_open(pid_t pid);
+
+/* waitpid(2), without waiting: pid, 0, or -ECHILD. */
+static inline pid_t sys_reap(pid_t pid, int *status)
+{
+    if (fault("wait4"))
+        return -ECHILD;
+    return (pid_t)syscall4(SYS_wait4, pid, (long)status, WNOHANG, 0);
+}
+
+/* Whether a child has ended, and is there to be reaped: 1; 0; -ECHILD; -EINTR. */
+static inline int sys_has_ended(pid_t pid)
+{
+    if (fault("waitid"))
+        return -EINTR;
+    siginfo_t info;
+    info.si_pid = 0;
+    int error =
+        (int)syscall6(SYS_waitid, P_PID, pid, (long)&info, WEXITED | WNOHANG | WNOWAIT, 0, 0);
+    return error < 0 ? error : info.si_pid == pid;
 }
 
 static inline int sys_stat(const char *path, struct stat *out)
@@ -329,6 +384,19 @@ static inline int sys_sigaltstack(const stack_t *stack, stack_t *old)
     if (fault("sigaltstack"))
         return -ENOMEM;
     return (int)syscall3(SYS_sigaltstack, (long)stack, (long)old, 0);
+}
+
+/* The signal mask of this thread, as a word: bit 0 is signal 1. Returns what it was. */
+static inline uint64_t sys_sigmask(int how, uint64_t mask)
+{
+    uint64_t old = 0;
+    syscall4(SYS_rt_sigprocmask, how, (long)&mask, (long)&old, sizeof mask);
+    return old;
+}
+
+static inline void sys_sched_yield(void)
+{
+    syscall3(SYS_sched_yield, 0, 0, 0);
 }
 
 /* Send a signal to this thread; pending if it is blocked. Async-signal-safe. */

@@ -99,15 +99,12 @@ static inline bool used_hub(const cress_coro *co)
     return co->extra != NULL || co->scope != NULL;
 }
 
-void coro_drop_stack(cress_coro *co)
+void coro_lose(cress_coro *co)
 {
-    if (co->stack == NULL)
-        return;
-    ctx_forget(&co->ctx);
-    /* With its thread the stacks have gone. */
-    if (!atomic_load(&co->thread->dead))
-        stack_put(&co->thread->stacks, co->stack);
+    if (co->stack != NULL)
+        ctx_forget(&co->ctx);
     co->stack = NULL;
+    co->state = CORO_ENDED;
 }
 
 /* Whether the caller may end co: its thread, or anybody once that has ended. */
@@ -138,8 +135,11 @@ void coro_abandon(cress_coro *co)
     struct thread *t = co->thread;
     if (used_hub(co) && !atomic_load(&t->dead))
         t->hub_forget(co);
-    coro_drop_stack(co);
-    co->state = CORO_ENDED;
+    struct stack *stack = co->stack;
+    coro_lose(co);
+    /* With its thread the stacks have gone. */
+    if (stack != NULL && !atomic_load(&t->dead))
+        stack_put(&t->stacks, stack);
 }
 
 int cress_coro_free(cress_coro *co)
@@ -315,7 +315,7 @@ _Noreturn void coro_leave(struct thread *t, void *value, int error)
 int cress_coro_exit(void *value, int error)
 {
     struct thread *t = cress__thread;
-    if (t == NULL || t->current->kind != CORO_RAW || cress__closed)
+    if (t == NULL || t->current->kind != CORO_RAW || closed())
         return -EPERM;
     coro_leave(t, value, error);
 }
@@ -343,7 +343,7 @@ static noinline int switch_slowly(cress_coro *to, void *value, int error, void *
         return -ENOMEM;
     if (to->thread != t)
         return -EXDEV;
-    if (cress__closed)
+    if (closed())
         return -EPERM;
     cress_coro *self = t->current;
     if (to->state == CORO_ENDED)

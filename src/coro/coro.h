@@ -114,8 +114,9 @@ _Noreturn void coro_leave(struct thread *t, void *value, int error);
 /* End a raw coroutine that does not run, where it is. */
 void coro_abandon(cress_coro *co);
 
-/* Give its stack back without running it. */
-void coro_drop_stack(cress_coro *co);
+/* The same when others may have to do with its frames still: the stack is used no more before the
+ * end of its thread. */
+void coro_lose(cress_coro *co);
 
 /* From a signal handler: if address lies in the guard of the coroutine that runs, write a line that
  * says so. */

@@ -8,6 +8,12 @@
 
 #define WORDS(type) _Static_assert(sizeof(type) <= sizeof(((cress_case *)0)->words), "case.words")
 
+/* What a kind keeps in the case while somebody waits. */
+static void *words(cress_case *c)
+{
+    return c->words;
+}
+
 cress_case cress_on(const cress_case_ops *ops, void *object)
 {
     return (cress_case){ .ops = ops, .object = object };
@@ -39,7 +45,7 @@ static void greenlet_fires(struct greenlet_link *link)
 static int greenlet_links(cress_case *c)
 {
     struct cress_greenlet *g = c->object;
-    struct on_greenlet *on = (struct on_greenlet *)(void *)c->words;
+    struct on_greenlet *on = words(c);
     *on = (struct on_greenlet){ .link.fire = greenlet_fires, .c = c };
     g->refs++;
     greenlet_link(g, &on->link);
@@ -48,7 +54,7 @@ static int greenlet_links(cress_case *c)
 
 static void greenlet_unlinks(cress_case *c)
 {
-    struct on_greenlet *on = (struct on_greenlet *)(void *)c->words;
+    struct on_greenlet *on = words(c);
     if (greenlet_linked(&on->link))
         greenlet_unlink(c->object, &on->link);
     greenlet_release(c->object);
@@ -102,7 +108,7 @@ static void fd_fires(struct fd_wait *wait, int events)
 static int fd_links(cress_case *c)
 {
     struct cress_hub *h = case_hub(c);
-    struct on_fd *on = (struct on_fd *)(void *)c->words;
+    struct on_fd *on = words(c);
     struct fd_entry *entry = fds_entry((int)c->number);
     if (entry == NULL)
         return -ENOMEM;
@@ -116,7 +122,7 @@ static int fd_links(cress_case *c)
 static void fd_unlinks(cress_case *c)
 {
     struct cress_hub *h = case_hub(c);
-    fds_unwait(&h->loop, &((struct on_fd *)(void *)c->words)->wait);
+    fds_unwait(&h->loop, &((struct on_fd *)words(c))->wait);
     h->loop.refs -= case_counts(c);
 }
 
@@ -140,7 +146,7 @@ static int timer_ready(cress_case *c, bool take)
     (void)take;
     if (c->number < 0)
         return -EINVAL;
-    return c->number == 0 || ((const struct on_timer *)(const void *)c->words)->over;
+    return c->number == 0 || ((struct on_timer *)words(c))->over;
 }
 
 static void timer_fires(struct timer *timer)
@@ -153,7 +159,7 @@ static void timer_fires(struct timer *timer)
 static int timer_links(cress_case *c)
 {
     struct cress_hub *h = case_hub(c);
-    struct on_timer *on = (struct on_timer *)(void *)c->words;
+    struct on_timer *on = words(c);
     on->c = c;
     timer_init(&on->timer, timer_fires);
     if (c->number == CRESS_FOREVER)
@@ -166,7 +172,7 @@ static int timer_links(cress_case *c)
 static void timer_unlinks(cress_case *c)
 {
     struct cress_hub *h = case_hub(c);
-    timer_remove(&h->loop.timers, &((struct on_timer *)(void *)c->words)->timer);
+    timer_remove(&h->loop.timers, &((struct on_timer *)words(c))->timer);
     if (c->number != CRESS_FOREVER)
         h->loop.refs -= case_counts(c);
 }
@@ -201,13 +207,13 @@ static int waiter_links(cress_case *c)
 {
     struct waiter *w = c->object;
     w->hub = case_hub(c);
-    cases_add(&w->cases, (struct case_node *)(void *)c->words, c);
+    cases_add(&w->cases, words(c), c);
     return 0;
 }
 
 static void waiter_unlinks(cress_case *c)
 {
-    list_remove(&((struct case_node *)(void *)c->words)->node);
+    list_remove(&((struct case_node *)words(c))->node);
 }
 
 cress_case cress_on_waiter(cress_waiter *waiter)

@@ -89,7 +89,7 @@ static int leave(void *value, int error)
     if (g == NULL)
         return -EPERM;
     greenlet_clear(self);
-    if (g->flags & GREENLET_MAIN) {
+    if (self == h->main_co) {
         if (error < 0)
             hub_report(h, g, "main failed", error);
         exit(error < 0 ? EXIT_FAILURE : (int)(intptr_t)value);
@@ -115,13 +115,7 @@ int cress_exit_error(int error)
 static void discard(struct cress_hub *h, struct cress_greenlet *g)
 {
     cress_coro *co = greenlet_coro(g);
-    struct hub_extra *x = co->extra;
-    if (runnode_queued(&co->node)) {
-        runq_remove(&co->node);
-    } else if (x != NULL && timer_armed(&x->timer)) {
-        timer_remove(&h->loop.timers, &x->timer);
-        h->loop.refs -= !(co->flags & CORO_DAEMON);
-    }
+    hub_unwait(h, co);
     co->state = CORO_ENDED;
     scope_end(co);
     greenlet_discard(g);
@@ -143,11 +137,15 @@ void greenlet_kill(struct cress_hub *h, struct cress_greenlet *g)
 /* Whether g may be killed from here: 1; 0, there is nothing to do; or an error. */
 static int killable(const cress_greenlet *g)
 {
-    if (g == NULL || (g->flags & GREENLET_MAIN))
+    if (g == NULL)
         return -EINVAL;
-    if (greenlet_coro(g)->thread != cress__thread)
+    closed(); /* in a child process it may be about to be dropped */
+    const cress_coro *co = greenlet_any_coro(g);
+    if (co->thread != cress__thread)
         return -EXDEV;
-    return g->outcome == CRESS_ALIVE;
+    if (g->outcome != CRESS_ALIVE)
+        return 0;
+    return (g->flags & GREENLET_MAIN) || co == co->thread->hub->main_co ? -EINVAL : 1;
 }
 
 int cress_kill(cress_greenlet *g, cress_time timeout)

@@ -26,6 +26,7 @@ struct hub_extra {
     void (*value_free)(void *value);
     cress_time defer_limit; /* how long that may take; 0: as ever */
     uint32_t slot;          /* counted from 1; 0: not asked for yet */
+    bool counted;           /* its timed wait counts in loop.refs */
 };
 
 struct hub_extra *extra_make(cress_coro *co);

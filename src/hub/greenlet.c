@@ -7,6 +7,7 @@
 #include "hub/park.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 /* --- life ------------------------------------------------------------------------------------ */
 
@@ -54,7 +55,7 @@ void greenlet_finish(struct cress_hub *h, struct cress_greenlet *g, cress_outcom
         hub_report(h, g, "greenlet failed", error);
     /* cress_run() waits for the last one that counts, even if daemons never stop. */
     if (unlikely(h->in_run && !hub_counts(h)))
-        hub_wake(h, &h->thread->native, RUN_AGAIN);
+        hub_wake(h, h->main_co, RUN_AGAIN);
 }
 
 cress_coro *greenlet_end(cress_coro *self, void **value, int *error)
@@ -65,6 +66,8 @@ cress_coro *greenlet_end(cress_coro *self, void **value, int *error)
         timer_remove(&h->loop.timers, &((struct hub_extra *)self->extra)->timer);
         marks_end(self, cress_name(g));
     }
+    if (unlikely(self == h->main_co)) /* it has forked, see fork.c */
+        exit(*error != 0 ? EXIT_FAILURE : EXIT_SUCCESS);
     cress_outcome_kind outcome = *error != 0                ? CRESS_FAILED
                                  : g->flags & GREENLET_TOLD ? CRESS_KILLED
                                                             : CRESS_RETURNED;
@@ -191,10 +194,12 @@ cress_greenlet *cress_spawn(cress_fn fn, void *arg)
 /* The delay of a greenlet that starts later is over. */
 static void start_now(struct timer *timer)
 {
-    cress_coro *co = container_of(timer, struct hub_extra, timer)->co;
-    struct cress_hub *h = co->thread->hub;
-    h->loop.refs -= !(co->flags & CORO_DAEMON);
-    runq_push(&h->loop.ready, &co->node);
+    struct hub_extra *x = container_of(timer, struct hub_extra, timer);
+    struct cress_hub *h = x->co->thread->hub;
+    h->loop.refs -= x->counted;
+    x->counted = false;
+    x->timer.fire = park_time_out; /* from now on that is what it is for */
+    runq_push(&h->loop.ready, &x->co->node);
 }
 
 /* The options that need more than the block. */
@@ -208,7 +213,8 @@ static int apply_extra(cress_coro *co, const cress_spawn_options *o)
     x->on_discard = o->on_discard;
     x->defer_limit = o->defer_limit;
     x->value_free = o->value_free;
-    x->timer.fire = start_now;
+    if (o->delay > 0)
+        x->timer.fire = start_now;
     return 0;
 }
 
@@ -247,9 +253,11 @@ int cress_spawn_with(const cress_spawn_options *options, cress_fn fn, void *arg,
         h->alive--;
     }
     if (o.delay > 0) {
+        struct hub_extra *x = co->extra;
         if (o.delay != CRESS_FOREVER)
-            timer_start(&h->loop.timers, &((struct hub_extra *)co->extra)->timer, o.delay);
-        h->loop.refs += !o.daemon && o.delay != CRESS_FOREVER;
+            timer_start(&h->loop.timers, &x->timer, o.delay);
+        x->counted = !o.daemon && o.delay != CRESS_FOREVER;
+        h->loop.refs += x->counted;
     } else {
         runq_push(&h->loop.ready, &co->node);
     }
@@ -318,7 +326,7 @@ cress_greenlet *cress_current(void)
 cress_greenlet *cress_main(void)
 {
     struct cress_hub *h = hub_current();
-    return h != NULL ? &h->main : NULL;
+    return h != NULL ? greenlet_of(h->main_co) : NULL;
 }
 
 cress_coro *cress_greenlet_coro(cress_greenlet *g)

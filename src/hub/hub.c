@@ -6,6 +6,7 @@
 #include "hub/extra.h"
 #include "hub/scope.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* --- callbacks: the service greenlet --------------------------------------------------------- */
@@ -69,19 +70,19 @@ static int nothing(void *arg)
 
 /* The loop is looked at with the hooks around. Where after asks for it, the service greenlet runs
  * first: a callback that does nothing goes to the head of the line. */
-static void look(struct cress_hub *h, cress_time timeout)
+bool hub_look(struct cress_hub *h, cress_time timeout)
 {
     const cress_poll_hooks *hooks = h->poll_hooks;
-    if (hooks == NULL) {
-        loop_look(&h->loop, timeout);
-        return;
-    }
+    if (hooks == NULL)
+        return loop_look(&h->loop, timeout);
     hooks->before(h, timeout, h->poll_hooks_arg);
-    loop_look(&h->loop, timeout);
+    bool came = loop_look(&h->loop, timeout);
     if (hooks->after(h, h->poll_hooks_arg) > 0 && !runnode_queued(&h->service_first.node)) {
         h->service_first.node.fn = nothing;
         runq_push_front(&h->loop.ready, &h->service_first.node);
+        came = true;
     }
+    return came;
 }
 
 static noinline void hub_tick(struct cress_hub *h)
@@ -93,12 +94,12 @@ static noinline void hub_tick(struct cress_hub *h)
     h->budget = h->quantum;
     if (now - h->last_look >= LOOK_NS) {
         h->last_look = now;
-        look(h, 0);
+        hub_look(h, 0);
         age_stacks(h, now);
     }
     /* Daemons may keep the line from ever being empty, and a watcher was the last that counted. */
     if (unlikely(h->in_run && !hub_counts(h)))
-        hub_wake(h, &h->thread->native, RUN_AGAIN);
+        hub_wake(h, h->main_co, RUN_AGAIN);
 }
 
 /* Nothing is ready and nothing will come. If main waits it is told; in its cress_run() that is what
@@ -106,7 +107,9 @@ static noinline void hub_tick(struct cress_hub *h)
  * here that has to know. */
 static void nothing_left(struct cress_hub *h, cress_coro *self)
 {
-    cress_coro *main = &h->thread->native;
+    cress_coro *main = h->main_co;
+    if (main == h->service) /* a callback that forked: it has returned, and nothing is left */
+        exit(EXIT_SUCCESS);
     if (h->in_run && main->flags & CORO_WAITING) {
         hub_wake(h, main, 0);
         return;
@@ -127,23 +130,22 @@ static noinline void hub_idle(struct cress_hub *h, cress_coro *self)
 {
     struct cress_loop *loop = &h->loop;
     if (unlikely(!list_empty(&h->idlers))) {
-        look(h, 0);
-        if (runq_empty(&loop->ready))
+        if (!hub_look(h, 0))
             hub_wake(h, container_of(list_pop(&h->idlers), struct idler, node)->co, 0);
         return;
     }
     cress_time timeout = loop_next(loop);
     if (timeout == 0 && !runq_empty(&loop->ready))
         return;
-    if (!loop_alive(loop) && atomic_load(&loop->posted) == NULL) {
+    if (!loop_alive(loop) && !loop->embedded && atomic_load(&loop->posted) == NULL) {
         nothing_left(h, self);
         if (!runq_empty(&loop->ready))
             return;
     }
     if (timeout < AGE_NS || !may_age(h)) {
-        look(h, timeout);
+        hub_look(h, timeout);
     } else {
-        look(h, AGE_NS);
+        hub_look(h, AGE_NS);
         age_stacks(h, base_clock());
     }
 }
@@ -211,14 +213,6 @@ static size_t describe(const cress_coro *co, char *text, size_t size)
                      : label_copy("the service greenlet", text, size);
 }
 
-/* A coroutine's timer may still be linked when it ends. */
-static void stop_timer(struct cress_hub *h, cress_coro *co)
-{
-    struct hub_extra *x = co->extra;
-    if (x != NULL)
-        timer_remove(&h->loop.timers, &x->timer);
-}
-
 /* A greenlet that will not run on: never started, it is discarded; suspended, it is abandoned and
  * the hook is told its name. */
 static void drop_greenlet(void *block, void *arg)
@@ -228,20 +222,16 @@ static void drop_greenlet(void *block, void *arg)
     struct cress_greenlet *g = &b->greenlet;
     if (b->co.state == CORO_ENDED)
         return;
-    if (runnode_queued(&b->co.node))
-        runq_remove(&b->co.node);
     if (b->co.state == CORO_NEW) {
         greenlet_discard(g);
     } else {
         h->abandoned++;
         hub_report(h, g, "abandoned, since its hub ends", -ECANCELED);
         greenlet_drop_deferred(g);
-        coro_drop_stack(&b->co);
     }
-    stop_timer(h, &b->co);
+    coro_lose(&b->co);
+    hub_unwait(h, &b->co);
     scope_end(&b->co);
-    b->co.state = CORO_ENDED;
-    b->co.flags = 0; /* what it waited for finds nobody to wake */
     greenlet_finish(h, g, CRESS_KILLED, NULL, -ECANCELED);
     greenlet_release(g);
 }
@@ -249,11 +239,10 @@ static void drop_greenlet(void *block, void *arg)
 /* A coroutine that is no greenlet, and has waited in the hub, ends. */
 static void forget(cress_coro *co)
 {
+    hub_unwait(co->thread->hub, co);
     scope_end(co);
-    if (co->extra == NULL)
-        return;
-    stop_timer(co->thread->hub, co);
-    extra_drop(co);
+    if (co->extra != NULL)
+        extra_drop(co);
 }
 
 /* What has not started is discarded, all others find out. Daemons are waited for now, too. */
@@ -276,15 +265,13 @@ static void drop_raw(struct cress_hub *h)
     for (struct list *n = raw->next, *next; n != raw; n = next) {
         next = n->next;
         cress_coro *co = &container_of(n, struct raw_coro, link)->co;
-        forget(co);
+        if (co != h->service)
+            forget(co);
         if (co->state != CORO_PARKED || co == h->service)
             continue;
-        if (runnode_queued(&co->node))
-            runq_remove(&co->node);
         h->abandoned++;
         hub_report(h, NULL, "a raw coroutine is abandoned, since its hub ends", -ECANCELED);
-        coro_abandon(co);
-        co->flags = 0;
+        coro_lose(co);
     }
 }
 
@@ -312,7 +299,7 @@ int cress_hub_destroy(cress_time grace)
     struct cress_hub *h = hub_current();
     if (h == NULL)
         return 0;
-    if (h->thread->current != &h->thread->native || cress__closed)
+    if (closed() || h->thread->current != &h->thread->native || h->main_co != &h->thread->native)
         return -EPERM;
     h->abandoned = 0;
     greenlet_clear(&h->thread->native);
@@ -411,6 +398,9 @@ noinline int cress__hub_make(struct cress_hub **out)
     h->service->kind = CORO_SERVICE;
     h->loop.report = loop_report;
     h->thread = t;
+    h->main_co = &t->native;
+    h->loop.on_fork = hub_on_fork;
+    hub_attend_forks();
     h->quantum = h->budget = QUANTUM_MAX;
     list_init(&h->idlers);
     h->random = 0x9e3779b97f4a7c15;

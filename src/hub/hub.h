@@ -16,7 +16,8 @@
  *     is adapted so that a tick comes about every 0.1 ms, but is never large: greenlets that were
  *     quick so far may begin to compute.
  * (3) The service greenlet is never in the line. It is switched to when a callback is first.
- * (4) main is the thread's own stack. When nothing can happen any more, it is who is told.
+ * (4) main is the thread's own stack; in a child process, whoever forked. When nothing can happen
+ *     any more, it is who is told.
  */
 #ifndef CRESS_HUB_HUB_H
 #define CRESS_HUB_HUB_H
@@ -44,11 +45,13 @@ struct cress_hub {
     bool in_run;    /* main waits in cress_run() */
     struct thread *thread;
     cress_coro *service;
-    size_t alive; /* greenlets that are neither daemons nor over */
+    cress_coro *main_co; /* (4) */
+    size_t alive;        /* greenlets that are neither daemons nor over */
 
     cress_time last_tick, last_look, last_age;
     uint64_t next_id;
-    uint64_t steps; /* of the line, up to the last tick, less those that were no switch */
+    uint64_t fork_id; /* the last greenlet of the parent, see fork.c */
+    uint64_t steps;   /* of the line, up to the last tick, less those that were no switch */
     uint64_t spawns, callbacks;
     uint64_t aged_spawns; /* as of last_age */
     bool cold_stacks;     /* there were some then */
@@ -95,8 +98,15 @@ static inline int hub_get(struct cress_hub **out)
     return cress__hub_make(out);
 }
 
+/* fork(2), see fork.c. */
+void hub_attend_forks(void);
+void hub_on_fork(struct cress_loop *loop);
+
 /* The next to run for self, which has given up running. Never NULL. */
 cress_coro *hub_pick(struct cress_hub *h, cress_coro *self);
+
+/* Look at the loop, with the poll hooks around. Whether anything came, see loop_look(). */
+bool hub_look(struct cress_hub *h, cress_time timeout);
 
 /* The same, as exit function of a coroutine or for one whose parent is busy. */
 static always_inline cress_coro *hub_next(struct cress_hub *h, cress_coro *self);

@@ -7,14 +7,29 @@ struct joiner {
     struct greenlet_link link;
     struct cress_hub *hub;
     cress_coro *co;
-    struct cress_greenlet *target; /* a reference, given back when it ends or we leave before */
+    struct wait_info info; /* target: a reference, given back when it ends or we leave before */
 };
 
 static void wake_joiner(struct greenlet_link *link)
 {
     struct joiner *j = container_of(link, struct joiner, link);
     hub_wake(j->hub, j->co, 0);
-    greenlet_release(j->target);
+    greenlet_release((struct cress_greenlet *)(uintptr_t)j->info.target);
+}
+
+/* Its target has not ended. */
+static void leave(struct joiner *j)
+{
+    struct cress_greenlet *target = (struct cress_greenlet *)(uintptr_t)j->info.target;
+    if (greenlet_linked(&j->link)) {
+        greenlet_unlink(target, &j->link);
+        greenlet_release(target);
+    }
+}
+
+static void unlink_joiner(const struct wait_info *info)
+{
+    leave(container_of(info, struct joiner, info));
 }
 
 int cress_join(cress_greenlet *g, cress_time timeout)
@@ -23,6 +38,7 @@ int cress_join(cress_greenlet *g, cress_time timeout)
         return -EINVAL;
     if (unlikely(greenlet_any_coro(g)->thread != cress__thread))
         return -EXDEV;
+    closed(); /* in a child process its end may be about to come */
     struct cress_hub *h = hub_current();
     cress_coro *self = h != NULL ? h->thread->current : NULL;
     int error;
@@ -36,15 +52,14 @@ int cress_join(cress_greenlet *g, cress_time timeout)
         return -EAGAIN; /* does not wait, so it is allowed in a callback too */
     if (unlikely((error = hub_enter(&h)) < 0))
         return error;
-    struct joiner joiner = { .link.fire = wake_joiner, .hub = h, .co = self, .target = g };
-    struct wait_info info = { .what = "joining", .target = g };
+    struct joiner joiner = { .link.fire = wake_joiner,
+                             .hub = h,
+                             .co = self,
+                             .info = { .what = "joining", .target = g, .unlink = unlink_joiner } };
     greenlet_link(g, &joiner.link);
     g->refs++; /* the wait outlives the caller's reference, if need be */
-    error = hub_park_until(h, self, &info, timeout);
-    if (unlikely(greenlet_linked(&joiner.link))) {
-        greenlet_unlink(g, &joiner.link);
-        greenlet_release(g);
-    }
+    error = hub_park_until(h, self, &joiner.info, timeout);
+    leave(&joiner);
     return error;
 }
 

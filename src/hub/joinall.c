@@ -12,6 +12,9 @@ struct joinall {
     size_t ended, need;
     int failed; /* the error of the first that failed */
     bool raise_error;
+    struct joinall_link *links;
+    size_t n;
+    struct wait_info info;
 };
 
 struct joinall_link {
@@ -41,11 +44,27 @@ static void one_ended(struct greenlet_link *link)
         hub_wake(l->all->hub, l->all->co, 0);
 }
 
+static void leave(struct joinall *all)
+{
+    for (size_t i = 0; i < all->n; i++) {
+        struct joinall_link *l = &all->links[i];
+        if (l->g != NULL && greenlet_linked(&l->link)) {
+            greenlet_unlink(l->g, &l->link);
+            greenlet_release(l->g);
+        }
+    }
+    cress__free(all->links);
+}
+
+static void unlink_all(const struct wait_info *info)
+{
+    leave(container_of(info, struct joinall, info));
+}
+
 /* Some are enough, or the first that fails: each gets a link. */
 static int wait_for_some(struct joinall *all, cress_greenlet *const *gs, size_t n,
                          cress_time timeout)
 {
-    static const struct wait_info info = { .what = "joining several greenlets" };
     struct joinall_link *links = cress__calloc(n, sizeof *links);
     if (links == NULL)
         return -ENOMEM;
@@ -55,13 +74,11 @@ static int wait_for_some(struct joinall *all, cress_greenlet *const *gs, size_t 
             gs[i]->refs++;
             greenlet_link(gs[i], &links[i].link);
         }
-    int error = hub_park_until(all->hub, all->co, &info, timeout);
-    for (size_t i = 0; i < n; i++)
-        if (links[i].g != NULL && greenlet_linked(&links[i].link)) {
-            greenlet_unlink(links[i].g, &links[i].link);
-            greenlet_release(links[i].g);
-        }
-    cress__free(links);
+    all->links = links;
+    all->n = n;
+    all->info = (struct wait_info){ .what = "joining several greenlets", .unlink = unlink_all };
+    int error = hub_park_until(all->hub, all->co, &all->info, timeout);
+    leave(all);
     return error;
 }
 

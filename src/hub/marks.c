@@ -1,11 +1,11 @@
 #include "hub/marks.h"
 
+#include "base/fork.h"
 #include "ctx/stack.h"
 
 #include <cress/greenlet.h>
 
 #include <errno.h>
-#include <pthread.h>
 #include <string.h>
 
 enum {
@@ -17,7 +17,6 @@ _Static_assert(ROWS <= PLACES / 2, "a search must come to a free place soon");
 
 atomic_bool cress__marks_on;
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static cress_stack_mark rows[ROWS]; /* in the order in which the names came */
 static size_t n_rows;
 static uint16_t places[PLACES]; /* of a name's row, counted from 1; 0: free */
@@ -60,36 +59,36 @@ noinline void cress__marks_begin(cress_coro *co)
 noinline void cress__marks_end(cress_coro *co, const char *name)
 {
     size_t peak = cress_coro_stack_peak(co);
-    pthread_mutex_lock(&lock);
+    uint64_t mask = fork_lock();
     cress_stack_mark *row = row_of(name);
     row->ended++;
     if (peak > row->peak) {
         row->peak = peak;
         row->stack_size = (size_t)(co->stack->top - co->stack->low);
     }
-    pthread_mutex_unlock(&lock);
+    fork_unlock(mask);
 }
 
 void cress_stack_marks_enable(bool on)
 {
-    pthread_mutex_lock(&lock);
+    uint64_t mask = fork_lock();
     if (on && !atomic_load(&cress__marks_on)) {
         memset(rows, 0, sizeof rows);
         memset(places, 0, sizeof places);
         n_rows = 0;
     }
     atomic_store(&cress__marks_on, on);
-    pthread_mutex_unlock(&lock);
+    fork_unlock(mask);
 }
 
 ssize_t cress_stack_marks(cress_stack_mark *marks, size_t n)
 {
     if (marks == NULL && n > 0)
         return -EINVAL;
-    pthread_mutex_lock(&lock);
+    uint64_t mask = fork_lock();
     size_t count = n_rows;
     if (n > 0)
         memcpy(marks, rows, (n < count ? n : count) * sizeof *marks);
-    pthread_mutex_unlock(&lock);
+    fork_unlock(mask);
     return (ssize_t)count;
 }

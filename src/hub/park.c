@@ -13,21 +13,21 @@ noinline int hub_enter_slowly(struct cress_hub **out)
     int error = hub_get(out);
     if (error < 0)
         return error;
-    if (cress__closed) {
+    if (closed()) {
         hub_report(*out, NULL, "a callback would have to wait", -EPERM);
         return -EPERM;
     }
     return 0;
 }
 
-static void time_out(struct timer *timer)
+void park_time_out(struct timer *timer)
 {
     cress_coro *co = container_of(timer, struct hub_extra, timer)->co;
     hub_wake(co->thread->hub, co, -ETIMEDOUT);
 }
 
-noinline int hub_park_timed(struct cress_hub *h, cress_coro *self, const struct wait_info *info,
-                            cress_time timeout)
+static always_inline int park_timed(struct cress_hub *h, cress_coro *self,
+                                    const struct wait_info *info, cress_time timeout)
 {
     if (timeout == CRESS_FOREVER)
         return hub_park(h, self, info);
@@ -36,15 +36,37 @@ noinline int hub_park_timed(struct cress_hub *h, cress_coro *self, const struct 
         self->flags &= (uint8_t)~CORO_IN_PARK;
         return -ENOMEM;
     }
-    x->timer.fire = time_out;                     /* one that started later had another */
-    h->loop.refs += !(self->flags & CORO_DAEMON); /* (4) */
+    x->counted = !(self->flags & CORO_DAEMON); /* (4) */
+    h->loop.refs += x->counted;
     timer_start(&h->loop.timers, &x->timer, timeout);
     int why = hub_park(h, self, info);
     h = self->thread->hub; /* found again, not kept: each word of this frame lies under a poll */
     x = self->extra;
     timer_stop(&h->loop.timers, &x->timer);
-    h->loop.refs -= !(self->flags & CORO_DAEMON);
+    h->loop.refs -= x->counted;
+    x->counted = false;
     return why;
+}
+
+noinline int hub_park_timed(struct cress_hub *h, cress_coro *self, const struct wait_info *info,
+                            cress_time timeout)
+{
+    return park_timed(h, self, info, timeout);
+}
+
+void hub_unwait(struct cress_hub *h, cress_coro *co)
+{
+    if (runnode_queued(&co->node))
+        runq_remove(&co->node);
+    if ((co->flags & CORO_IN_WAIT) && co->info->unlink != NULL)
+        co->info->unlink(co->info);
+    co->flags &= (uint8_t) ~(CORO_WAITING | CORO_IN_PARK | CORO_IN_WAIT);
+    struct hub_extra *x = co->extra;
+    if (x == NULL)
+        return;
+    timer_remove(&h->loop.timers, &x->timer);
+    h->loop.refs -= x->counted;
+    x->counted = false;
 }
 
 /* What comes before the wait: 1, there is nothing to wait for; 0, wait; or an error. */
@@ -76,7 +98,7 @@ static noinline int park_for(cress_time timeout)
     if (timeout == 0)
         return -EAGAIN;
     self->flags |= CORO_IN_PARK;
-    return hub_park_timed(h, self, &park_info, timeout);
+    return park_timed(h, self, &park_info, timeout);
 }
 
 int cress_park(cress_time timeout)

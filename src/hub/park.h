@@ -10,7 +10,7 @@
  *
  * (1) CORO_WAITING: parked and not woken. Cleared by hub_wake(), which also puts it in line.
  * (2) CORO_PERMIT: an unpark came while it did not wait in cress_park().
- * (3) `info` says what it waits for while it is parked; NULL at no time then.
+ * (3) CORO_IN_WAIT: inside a wait, woken or not; `info` says for what.
  * (4) Who waits for a time or a descriptor counts in loop.refs meanwhile, unless it is a daemon.
  */
 #ifndef CRESS_HUB_PARK_H
@@ -27,21 +27,26 @@ enum park_flags {
     CORO_DAEMON = 8,
     CORO_ALARM = 16, /* see scope.h */
     CORO_KILLED = 32,
-    CORO_CAUSE = 64, /* `cause` says why its last call was cancelled */
+    CORO_CAUSE = 64,    /* `cause` says why its last call was cancelled */
+    CORO_IN_WAIT = 128, /* `info` says what it waits for, or waited for until it was woken */
 };
 
-/* What a coroutine waits for, in words for reports; lives as long as the wait. */
+/* What a coroutine waits for; lives as long as the wait. */
 struct wait_info {
     const char *what; /* "reading fd" */
     long number;      /* printed behind it if `numbered` */
     bool numbered;
     const cress_greenlet *target; /* its name is printed behind, if not NULL */
+    /* The coroutine is dropped: leave the lists that it would leave after the wait. NULL: it is in
+     * none. */
+    void (*unlink)(const struct wait_info *info);
 };
 
 /* One that waits in cress_idle(): a local variable of it. */
 struct idler {
     struct list node; /* in hub.idlers */
     cress_coro *co;
+    struct wait_info info;
 };
 
 /* Wake a coroutine that waits; why is what its park returns. false: it did not wait any more. */
@@ -55,8 +60,8 @@ static inline bool hub_wake(struct cress_hub *h, cress_coro *co, int why)
     return true;
 }
 
-/* A wait ended with an error: if a scope around it is over, that is told. */
-int scope_woken(struct cress_hub *h, cress_coro *self, int why);
+/* A wait ended with an error, self->wake: if a scope around it is over, that is told. */
+int scope_woken(cress_coro *self);
 
 /* Leave for the next in line. self has been put where it will be found again.
  *
@@ -80,15 +85,19 @@ static always_inline void hub_switch(struct cress_hub *h, cress_coro *self)
 static always_inline int hub_park(struct cress_hub *h, cress_coro *self,
                                   const struct wait_info *info)
 {
-    self->flags = (uint8_t)((self->flags & ~CORO_CAUSE) | CORO_WAITING);
+    self->flags = (uint8_t)((self->flags & ~CORO_CAUSE) | CORO_WAITING | CORO_IN_WAIT);
     self->info = info;
     hub_switch(h, self);
-    return likely(self->wake >= 0) ? self->wake : scope_woken(h, self, self->wake);
+    self->flags &= (uint8_t)~CORO_IN_WAIT;
+    return likely(self->wake >= 0) ? self->wake : scope_woken(self);
 }
 
 /* The same for a limited time: -ETIMEDOUT, or -ENOMEM. CRESS_FOREVER is allowed, 0 is not. */
 int hub_park_timed(struct cress_hub *h, cress_coro *self, const struct wait_info *info,
                    cress_time timeout);
+
+/* What its timer does. */
+void park_time_out(struct timer *timer);
 
 /* The same for a time, or CRESS_FOREVER. Not for 0. */
 static always_inline int hub_park_until(struct cress_hub *h, cress_coro *self,
@@ -97,6 +106,9 @@ static always_inline int hub_park_until(struct cress_hub *h, cress_coro *self,
     return likely(timeout == CRESS_FOREVER) ? hub_park(h, self, info)
                                             : hub_park_timed(h, self, info, timeout);
 }
+
+/* A coroutine will not run any more: it waits for nothing, and is in no line. */
+void hub_unwait(struct cress_hub *h, cress_coro *co);
 
 /* Let self go to the end of the line and wait for its turn. */
 static always_inline void hub_yield(struct cress_hub *h, cress_coro *self)

@@ -118,7 +118,7 @@ static bool told_before(const cress_coro *self, enum verdict verdict, const stru
 
 static int point(struct cress_hub *h, cress_coro *self, bool yielded)
 {
-    if (cress__closed) /* a callback on its stack: not its own call */
+    if (closed()) /* a callback on its stack: not its own call */
         return 0;
     destroy_delivered(self);
     struct scope *s = NULL;
@@ -145,13 +145,14 @@ noinline int scope_point_after_yield(struct cress_hub *h, cress_coro *self)
 }
 
 /* Whoever is cancelled and out of time in one turn is told of the former. */
-noinline int scope_woken(struct cress_hub *h, cress_coro *self, int why)
+noinline int scope_woken(cress_coro *self)
 {
+    int why = self->wake;
     if (!(self->flags & CORO_ALARM) || (why != -ECANCELED && why != -ETIMEDOUT))
         return why;
     struct scope *s = NULL;
     enum verdict verdict = find(self, &s);
-    return verdict != NOTHING ? deliver(h, self, verdict, s) : why;
+    return verdict != NOTHING ? deliver(self->thread->hub, self, verdict, s) : why;
 }
 
 void scope_alarm(cress_coro *co)
@@ -304,6 +305,15 @@ int scope_end(cress_coro *co)
     return open;
 }
 
+void scope_drop(cress_coro *co)
+{
+    while (co->scope != NULL)
+        if (co->scope->kind == SCOPE_TOKEN)
+            unchain(co->scope);
+        else
+            end(co->thread->hub, block_of(co->scope));
+}
+
 /* --- throwing, and looking ------------------------------------------------------------------- */
 
 int cress_throw(cress_greenlet *g, cress_token *token)
@@ -331,7 +341,7 @@ int cress_cancel_ack(void)
 {
     struct cress_hub *h = hub_current();
     struct cress_greenlet *g = h != NULL ? greenlet_of(h->thread->current) : NULL;
-    if (cress__closed)
+    if (closed())
         return -EPERM;
     if (g == NULL || !(h->thread->current->flags & CORO_KILLED))
         return -EINVAL;

@@ -75,6 +75,9 @@ void scope_count(cress_coro *self, bool count);
 /* A coroutine ends: its scopes are stopped, its tokens destroyed. How many scopes were open. */
 int scope_end(cress_coro *co);
 
+/* The same in a child process for one of the parent's: no destructor is called. */
+void scope_drop(cress_coro *co);
+
 /* Under a shield from here on, for at most limit; NULL: no memory. To be ended by scope_end(). */
 struct scope_block *scope_shield(struct cress_hub *h, cress_coro *self, cress_time limit);
 

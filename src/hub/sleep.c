@@ -24,15 +24,17 @@ int cress_sleep(cress_time d)
         return error;
     static const struct wait_info info = { .what = "sleeping" };
     cress_coro *self = h->thread->current;
-    if (unlikely(self->flags & CORO_ALARM)) {
-        /* Who sleeps lets others run, cancelled or not. */
-        hub_yield(h, self);
-        if ((error = scope_point_after_yield(h, self)) < 0)
-            return error;
-    }
+    /* Who sleeps lets others run, cancelled or not. */
+    if (unlikely(self->flags & CORO_ALARM) && (error = cress_yield()) < 0)
+        return error;
     /* Out of line either way: nobody sleeps in a hurry, and a sleeper may poll on its stack. */
     error = hub_park_timed(h, self, &info, d);
     return error == -ETIMEDOUT ? 0 : error;
+}
+
+static void unlink_idler(const struct wait_info *info)
+{
+    list_remove((struct list *)(uintptr_t)&container_of(info, struct idler, info)->node);
 }
 
 /* Waits in a line of its own, which hub_idle() looks at when the other one is empty: were it to
@@ -43,12 +45,12 @@ int cress_idle(void)
     int error = hub_enter(&h);
     if (error < 0)
         return error;
-    static const struct wait_info info = { .what = "idle" };
-    struct idler idler = { .co = h->thread->current };
+    struct idler idler = { .co = h->thread->current,
+                           .info = { .what = "idle", .unlink = unlink_idler } };
     if ((error = scope_point(h, idler.co)) < 0)
         return error;
     list_push(&h->idlers, &idler.node);
-    error = hub_park(h, idler.co, &info);
+    error = hub_park(h, idler.co, &idler.info);
     list_remove(&idler.node);
     return error;
 }
@@ -106,7 +108,7 @@ int cress_run(cress_time timeout)
     if (error < 0)
         return error;
     cress_coro *self = h->thread->current;
-    if (self != &h->thread->native)
+    if (self != h->main_co)
         return -EPERM;
     if ((error = scope_point(h, self)) < 0)
         return error;

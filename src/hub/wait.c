@@ -52,9 +52,27 @@ static int link_case(cress_case *c)
 
 /* --- all of them ----------------------------------------------------------------------------- */
 
+static void leave(struct case_wait *wait)
+{
+    for (size_t i = 0; i < wait->n; i++) {
+        unlink_case(&wait->cases[i]);
+        case_core(&wait->cases[i])->wait = NULL;
+    }
+}
+
+static void unlink_wait(const struct wait_info *info)
+{
+    leave(container_of(info, struct case_wait, info));
+}
+
 static void begin(struct case_wait *wait, struct cress_hub *h, cress_case *cases, size_t n)
 {
-    *wait = (struct case_wait){ .hub = h, .counts = !(h->thread->current->flags & CORO_DAEMON) };
+    *wait = (struct case_wait){ .hub = h,
+                                .cases = cases,
+                                .n = n,
+                                .counts = !(h->thread->current->flags & CORO_DAEMON),
+                                .info = { .what = "waiting for several things",
+                                          .unlink = unlink_wait } };
     list_init(&wait->fired);
     for (size_t i = 0; i < n; i++) {
         struct case_core *core = case_core(&cases[i]);
@@ -76,14 +94,6 @@ static int enter(struct case_wait *wait, cress_case *cases, size_t n, bool block
         return error;
     begin(wait, h, cases, n);
     return 0;
-}
-
-static void leave(cress_case *cases, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        unlink_case(&cases[i]);
-        case_core(&cases[i])->wait = NULL;
-    }
 }
 
 /* Link all that have not happened. */
@@ -130,11 +140,10 @@ static cress_case *of_fired(struct list *node)
 /* Wait until one is fired. */
 static int park(struct case_wait *wait, cress_time timeout)
 {
-    static const struct wait_info info = { .what = "waiting for several things" };
     if (!list_empty(&wait->fired))
         return 0;
     wait->co = wait->hub->thread->current;
-    int error = hub_park_until(wait->hub, wait->co, &info, timeout);
+    int error = hub_park_until(wait->hub, wait->co, &wait->info, timeout);
     wait->co = NULL;
     return error;
 }
@@ -190,7 +199,7 @@ ssize_t cress_wait(cress_case *cases, size_t n, size_t count, cress_time timeout
         return error;
     size_t done = 0;
     error = wait_for(&wait, cases, n, count < n ? count : n, timeout, ready, &done);
-    leave(cases, n);
+    leave(&wait);
     return error < 0 && error != -ETIMEDOUT ? error : (ssize_t)done;
 }
 
@@ -256,7 +265,7 @@ int cress_choose(cress_case *cases, size_t n, cress_time timeout)
     if (error < 0)
         return error;
     ssize_t r = choose(&wait, cases, n, timeout);
-    leave(cases, n);
+    leave(&wait);
     return (int)r;
 }
 
@@ -264,8 +273,7 @@ int cress_choose(cress_case *cases, size_t n, cress_time timeout)
 
 struct iwait {
     struct case_wait wait;
-    cress_case *cases;
-    size_t n, told;
+    size_t told;
 };
 _Static_assert(sizeof(struct iwait) <= sizeof(cress_iwait), "cress_iwait is too small");
 
@@ -274,7 +282,7 @@ int cress_iwait_init(cress_iwait *public, cress_case *cases, size_t n)
     struct iwait *it = (struct iwait *)(void *)public;
     if (it == NULL || (cases == NULL && n > 0))
         return -EINVAL;
-    *it = (struct iwait){ .cases = cases, .n = n };
+    *it = (struct iwait){ 0 };
     struct cress_hub *h;
     int error = hub_get(&h);
     if (error < 0)
@@ -286,7 +294,7 @@ int cress_iwait_init(cress_iwait *public, cress_case *cases, size_t n)
         else
             cress_case_fire(&cases[i]); /* it may have happened already */
     if ((error = link_all(cases, n)) < 0)
-        leave(cases, n);
+        leave(&it->wait);
     return error;
 }
 
@@ -303,7 +311,7 @@ ssize_t cress_iwait_next(cress_iwait *public, cress_time timeout)
         return -EXDEV;
     if ((error = scope_point(h, h->thread->current)) < 0)
         return error;
-    if (it->told == it->n)
+    if (it->told == it->wait.n)
         return -ENOENT;
     cress_time deadline = cress_deadline(timeout), left = timeout;
     for (;;) {
@@ -314,7 +322,7 @@ ssize_t cress_iwait_next(cress_iwait *public, cress_time timeout)
                 return r;
             if (r > 0) {
                 it->told++;
-                return c - it->cases;
+                return c - it->wait.cases;
             }
         }
         if (left == 0)
@@ -330,6 +338,6 @@ void cress_iwait_done(cress_iwait *public)
     struct iwait *it = (struct iwait *)(void *)public;
     if (it == NULL || it->wait.hub == NULL)
         return;
-    leave(it->cases, it->n);
+    leave(&it->wait);
     it->wait.hub = NULL;
 }

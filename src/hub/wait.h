@@ -12,7 +12,7 @@
 #define CRESS_HUB_WAIT_H
 
 #include "base/list.h"
-#include "hub/hub.h"
+#include "hub/park.h"
 
 #include <cress/wait.h>
 
@@ -21,7 +21,10 @@ struct case_wait {
     struct cress_hub *hub;
     cress_coro *co;    /* who waits; NULL: nobody right now */
     struct list fired; /* cases, in the order in which they were */
-    bool counts;       /* waits for time and descriptors keep the loop going */
+    cress_case *cases;
+    size_t n;
+    bool counts; /* waits for time and descriptors keep the loop going */
+    struct wait_info info;
 };
 
 /* cress_case.core */

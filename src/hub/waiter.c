@@ -28,6 +28,17 @@ int waiter_take(struct waiter *w, void **value)
     return 0;
 }
 
+/* Who waits: a local variable. */
+struct waiting {
+    struct waiter *w;
+    struct wait_info info;
+};
+
+static void unlink_waiting(const struct wait_info *info)
+{
+    container_of(info, struct waiting, info)->w->co = NULL;
+}
+
 int cress_waiter_wait(cress_waiter *public, cress_time timeout, void **value)
 {
     if (public == NULL || timeout < 0)
@@ -48,10 +59,10 @@ int cress_waiter_wait(cress_waiter *public, cress_time timeout, void **value)
         return waiter_take(w, value);
     if (timeout == 0)
         return -EAGAIN;
-    static const struct wait_info info = { .what = "waiting for a value" };
+    struct waiting waiting = { w, { .what = "waiting for a value", .unlink = unlink_waiting } };
     w->hub = h;
     w->co = self;
-    error = hub_park_until(h, self, &info, timeout);
+    error = hub_park_until(h, self, &waiting.info, timeout);
     w->co = NULL;
     return error < 0 ? error : waiter_take(w, value);
 }

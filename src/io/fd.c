@@ -8,6 +8,10 @@ struct fd_parked {
     struct cress_hub *hub;
     cress_coro *co;
     int events; /* what came */
+    uint32_t generation;
+    uint8_t busy; /* what it keeps others from */
+    bool counts;
+    struct wait_info info;
 };
 
 int fd_begin_slowly(struct fd_call *c)
@@ -38,6 +42,24 @@ static void ready(struct fd_wait *wait, int events)
     hub_wake(p->hub, p->co, events < 0 ? events : 0);
 }
 
+/* Whether the descriptor is the same still. It may be closed, and be somebody else's by now: then
+ * nothing of its entry is touched. */
+static bool leave(struct fd_parked *p)
+{
+    struct fd_entry *entry = p->wait.entry;
+    p->hub->loop.refs -= p->counts;
+    if (unlikely(entry->generation != p->generation))
+        return false;
+    entry->flags &= (uint8_t)~p->busy;
+    fds_unwait(&p->hub->loop, &p->wait);
+    return true;
+}
+
+static void unlink_parked(const struct wait_info *info)
+{
+    leave(container_of(info, struct fd_parked, info));
+}
+
 int fd_wait_until(struct fd_call *c, cress_time timeout)
 {
     int events = c->events;
@@ -53,26 +75,24 @@ int fd_wait_until(struct fd_call *c, cress_time timeout)
     cress_coro *self = h->thread->current;
     struct fd_parked parked = { .wait = { .events = events, .ready = ready },
                                 .hub = h,
-                                .co = self };
+                                .co = self,
+                                .busy = fd_busy(events),
+                                .counts = !(self->flags & CORO_DAEMON),
+                                .info = { .what = events & CRESS_IN ? "reading fd" : "writing fd",
+                                          .number = c->fd,
+                                          .numbered = true,
+                                          .unlink = unlink_parked } };
     error = fds_wait(&h->loop, c->fd, entry, &parked.wait);
     if (unlikely(error < 0))
         return error;
 
-    uint8_t busy = fd_busy(events);
-    bool counts = !(self->flags & CORO_DAEMON);
-    uint32_t generation = entry->generation;
-    struct wait_info info = { .what = events & CRESS_IN ? "reading fd" : "writing fd",
-                              .number = c->fd,
-                              .numbered = true };
-    entry->flags |= busy;
-    h->loop.refs += counts;
+    parked.generation = entry->generation; /* as waiting has left it */
+    entry->flags |= parked.busy;
+    h->loop.refs += parked.counts;
     h->io_run = 0;
-    error = hub_park_until(h, self, &info, timeout);
-    h->loop.refs -= counts;
-    if (unlikely(entry->generation != generation))
-        return -EBADF; /* closed, and perhaps somebody else's by now: nothing of it is touched */
-    entry->flags &= (uint8_t)~busy;
-    fds_unwait(&h->loop, &parked.wait);
+    error = hub_park_until(h, self, &parked.info, timeout);
+    if (unlikely(!leave(&parked)))
+        return -EBADF;
     return error < 0 ? error : parked.events;
 }
 
@@ -92,7 +112,7 @@ int fd_wait(struct fd_call *c)
 noinline void fd_breathe(struct cress_hub *h)
 {
     h->io_run = 0;
-    if (!cress__closed)
+    if (!closed())
         hub_yield(h, h->thread->current);
 }
 

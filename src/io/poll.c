@@ -22,7 +22,12 @@ enum { FEW = 8 }; /* so many are waited for without an allocation */
 struct poll_call {
     struct cress_hub *hub;
     cress_coro *co;
-    bool gone; /* one of them was closed */
+    bool gone;   /* one of them was closed */
+    bool counts; /* in loop.refs */
+    struct poll_wait *waits;
+    size_t linked;
+    void *memory; /* of the waits, if it was asked for */
+    struct wait_info info;
 };
 
 /* Its wait for one descriptor. */
@@ -101,30 +106,37 @@ static int link_wait(struct poll_call *call, const struct pollfd *p, struct poll
     return error < 0 ? error : w->wait.events != 0;
 }
 
-/* Wait until there may be something to see. */
-static int wait_for_any(struct poll_call *call, const struct pollfd *fds, struct poll_wait *waits,
-                        size_t n, cress_time timeout)
+/* (1) */
+static void leave(struct poll_call *call)
 {
-    struct cress_hub *h = call->hub;
-    struct wait_info info = { .what = n == 1 ? "polling fd" : "polling, so many fds:",
-                              .number = n == 1 ? fds->fd : (long)n,
-                              .numbered = true };
+    call->hub->loop.refs -= call->counts;
+    for (size_t i = 0; i < call->linked; i++)
+        fds_unwait(&call->hub->loop, &call->waits[i].wait);
+}
+
+static void unlink_call(const struct wait_info *info)
+{
+    struct poll_call *call = container_of(info, struct poll_call, info);
+    leave(call);
+    cress__free(call->memory);
+}
+
+/* Wait until there may be something to see. */
+static int wait_for_any(struct poll_call *call, const struct pollfd *fds, size_t n,
+                        cress_time timeout)
+{
     bool counts = false;
     int error = 0;
-    size_t linked = 0;
-    for (; linked < n && error >= 0; linked++) {
-        error = link_wait(call, &fds[linked], &waits[linked]);
+    for (call->linked = 0; call->linked < n && error >= 0; call->linked++) {
+        error = link_wait(call, &fds[call->linked], &call->waits[call->linked]);
         counts |= error > 0;
     }
-    counts &= !(call->co->flags & CORO_DAEMON);
-    if (error >= 0 && !call->gone) { /* linking may find out that a number is another file's */
-        h->loop.refs += counts;
-        error = hub_park_until(h, call->co, &info, timeout);
-        h->loop.refs -= counts;
-    }
-    for (size_t i = 0; i < linked; i++)
-        fds_unwait(&h->loop, &waits[i].wait); /* (1) */
-    return error == -EBADF ? 0 : error;       /* closed by another thread: the next look says so */
+    call->counts = counts && !(call->co->flags & CORO_DAEMON);
+    call->hub->loop.refs += call->counts;
+    if (error >= 0 && !call->gone) /* linking may find out that a number is another file's */
+        error = hub_park_until(call->hub, call->co, &call->info, timeout);
+    leave(call);
+    return error == -EBADF ? 0 : error; /* closed by another thread: the next look says so */
 }
 
 static void tell_gone(struct pollfd *fds, const struct poll_wait *waits, size_t n)
@@ -136,26 +148,31 @@ static void tell_gone(struct pollfd *fds, const struct poll_wait *waits, size_t 
 
 static int wait_until(struct pollfd *fds, size_t n, cress_time timeout, count_fn count)
 {
-    struct poll_wait few[FEW] = { 0 }, *waits = few;
-    if (n > FEW && (waits = cress__calloc(n, sizeof *waits)) == NULL)
-        return -ENOMEM;
+    struct poll_wait few[FEW] = { 0 };
     struct cress_hub *h = hub_current();
-    struct poll_call call = { .hub = h, .co = h->thread->current };
+    struct poll_call call = { .hub = h,
+                              .co = h->thread->current,
+                              .waits = few,
+                              .info = { .what = n == 1 ? "polling fd" : "polling, so many fds:",
+                                        .number = n == 1 ? fds->fd : (long)n,
+                                        .numbered = true,
+                                        .unlink = unlink_call } };
+    if (n > FEW && (call.waits = call.memory = cress__calloc(n, sizeof *call.waits)) == NULL)
+        return -ENOMEM;
     cress_time deadline = cress_deadline(timeout);
     int found = 0;
     while (found == 0 && timeout != 0) {
-        int error = wait_for_any(&call, fds, waits, n, timeout);
+        int error = wait_for_any(&call, fds, n, timeout);
         timeout = error == -ETIMEDOUT ? 0 : cress_left(deadline);
         if (error < 0 && error != -ETIMEDOUT) {
             found = error;
         } else if ((found = look(fds, n)) >= 0) {
             if (call.gone)
-                tell_gone(fds, waits, n);
+                tell_gone(fds, call.waits, n);
             found = count(fds, n);
         }
     }
-    if (waits != few)
-        cress__free(waits);
+    cress__free(call.memory);
     return found;
 }
 

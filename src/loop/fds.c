@@ -51,6 +51,9 @@ static void line_up(cress_loop *loop, struct fd_entry *entry)
 
 int fds_wait(cress_loop *loop, int fd, struct fd_entry *entry, struct fd_wait *wait)
 {
+    int error = loop_refresh(loop);
+    if (unlikely(error < 0))
+        return error;
     cress_loop *owner = atomic_load_explicit(&entry->loop, memory_order_relaxed);
     if (unlikely(owner != loop)) {
         if (owner != NULL || !atomic_compare_exchange_strong(&entry->loop, &owner, loop))
@@ -59,7 +62,7 @@ int fds_wait(cress_loop *loop, int fd, struct fd_entry *entry, struct fd_wait *w
             list_init(&entry->waits);
         entry->fd = fd;
     }
-    int error = wait->events != 0 ? loop->poller->want(loop, fd, entry, wait->events) : 0;
+    error = wait->events != 0 ? loop->poller->want(loop, fd, entry, wait->events) : 0;
     if (unlikely(error < 0))
         return error;
     wait->entry = entry;
@@ -160,6 +163,7 @@ void fds_check(cress_loop *loop)
  * loop left behind, closed without telling us, may be taken over once nobody waits there. */
 static int take(struct fd_entry *entry, cress_loop *loop)
 {
+    loops_refresh();
     cress_loop *owner = atomic_load(&entry->loop);
     if (owner == NULL || owner == loop)
         return 0;
@@ -181,10 +185,10 @@ int fds_adopt(int fd, unsigned flags)
     struct fd_entry *entry = fds_entry(fd);
     if (entry == NULL)
         return -ENOMEM;
-    cress_loop *owner = atomic_load(&entry->loop);
     int error = take(entry, NULL);
     if (error < 0)
         return error;
+    cress_loop *owner = atomic_load(&entry->loop);
     if (owner != NULL && loop_mine(owner))
         expel(entry);
     reset(entry, FD_OURS | flags);
@@ -194,12 +198,15 @@ int fds_adopt(int fd, unsigned flags)
 
 int fds_forget(struct fd_entry *entry)
 {
+    loops_refresh();
     cress_loop *owner = atomic_load(&entry->loop);
     if (owner != NULL) {
         if (!loop_mine(owner))
             return -EXDEV;
         expel(entry); /* (5) */
-        owner->poller->forget(owner, entry->fd, entry);
+        /* In a child that has not used its loop it is the parent's poller that knows the entry. */
+        if (owner->born == cress__forks)
+            owner->poller->forget(owner, entry->fd, entry);
     }
     reset(entry, 0);
     return 0;
@@ -210,6 +217,7 @@ int fds_set_timeout(int fd, int directions, cress_time timeout)
     struct fd_entry *entry = fds_entry(fd);
     if (entry == NULL)
         return -ENOMEM;
+    loops_refresh();
     cress_loop *owner = atomic_load(&entry->loop);
     if (owner != NULL && !loop_mine(owner))
         return -EXDEV;
@@ -229,17 +237,63 @@ int fds_set_timeout(int fd, int directions, cress_time timeout)
     return 0;
 }
 
-void fds_disown(cress_loop *loop)
+/* Call fn with each entry that belongs to the loop. */
+static void each_of(const cress_loop *loop, void (*fn)(struct fd_entry *entry))
 {
     for (int i = 0; i < FD_CHUNKS; i++) {
         struct fd_entry *chunk = atomic_load(&cress__fd_chunks[i]);
         for (int j = 0; chunk != NULL && j < FD_CHUNK; j++)
-            if (atomic_load_explicit(&chunk[j].loop, memory_order_relaxed) == loop) {
-                expel(&chunk[j]);
-                chunk[j].generation++;
-                chunk[j].flags &= FD_OURS | FD_TCP; /* what it is, not what was seen */
-                chunk[j].poller_state = 0;
-                atomic_store(&chunk[j].loop, NULL);
-            }
+            if (atomic_load_explicit(&chunk[j].loop, memory_order_relaxed) == loop)
+                fn(&chunk[j]);
     }
+}
+
+/* What was seen is forgotten, what it is stays. */
+static void disown(struct fd_entry *entry)
+{
+    expel(entry);
+    entry->generation++;
+    entry->flags &= FD_OURS | FD_TCP;
+    entry->poller_state = 0;
+    atomic_store(&entry->loop, NULL);
+}
+
+void fds_disown(cress_loop *loop)
+{
+    each_of(loop, disown);
+}
+
+static void bury(struct fd_entry *entry)
+{
+    list_init(&entry->waits); /* their memory is no longer anybody's */
+    list_init(&entry->line);
+    disown(entry);
+}
+
+void fds_bury(const cress_loop *loop)
+{
+    each_of(loop, bury);
+}
+
+/* Nobody is linked while it is asked for: the poller may well say that the file is new to it. */
+static void ask_anew(struct fd_entry *entry)
+{
+    cress_loop *loop = atomic_load_explicit(&entry->loop, memory_order_relaxed);
+    int wanted = fds_wanted(entry);
+    entry->poller_state = 0;
+    entry->flags &= (uint8_t) ~(FD_KNOWN | FD_EMPTY);
+    if (wanted == 0)
+        return;
+    struct list waits;
+    list_init(&waits);
+    list_splice(&waits, &entry->waits);
+    int error = loop->poller->want(loop, entry->fd, entry, wanted);
+    list_splice(&entry->waits, &waits);
+    if (error < 0)
+        fds_replaced(entry);
+}
+
+void fds_after_fork(cress_loop *loop)
+{
+    each_of(loop, ask_anew);
 }

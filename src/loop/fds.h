@@ -52,8 +52,10 @@ struct fd_entry {
     int fd;
     uint32_t generation;
     uint8_t flags;
-    uint8_t poller_state; /* the poller's own */
+    uint8_t poller_state;  /* the poller's own, */
+    uint32_t poller_index; /* both */
 };
+_Static_assert(sizeof(struct fd_entry) <= 64, "more than a cache line for each descriptor");
 
 struct fd_wait {
     struct list link;
@@ -127,5 +129,12 @@ int fds_set_timeout(int fd, int directions, cress_time timeout);
 
 /* The loop ends: its entries are nobody's any more. */
 void fds_disown(cress_loop *loop);
+
+/* In a child: the loop has a new poller, which is to know of all who wait. */
+void fds_after_fork(cress_loop *loop);
+
+/* In a child: the thread of that loop is not there. Its entries are nobody's; who waited is not
+ * told. */
+void fds_bury(const cress_loop *loop);
 
 #endif

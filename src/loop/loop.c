@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/closed.h"
+#include "base/options.h"
 #include "base/sys.h"
 
 #include <stdio.h>
@@ -50,14 +51,19 @@ int loop_init(cress_loop *loop, const struct poller_ops *poller, bool hub)
     list_init(&loop->again);
     list_init(&loop->foreign);
     loop->checked = loop->timers.now;
-    list_init(&loop->watchers);
+    for (int i = 0; i < PARTS; i++)
+        list_init(&loop->watchers[i]);
     for (int i = 0; i < LOOP_PRIORITIES; i++)
         list_init(&loop->pending[i]);
-    loop->poller = poller;
+    loop->poller = loop->chosen = poller;
+    loop->born = loop->forked = cress__forks;
     loop->report = report_to_stderr;
     loop->hub = hub;
     loop->thread = &cress__closed; /* its address names the thread */
-    return poller->open(loop);
+    int error = poller->open(loop);
+    if (error == 0 && (error = loop_enlist(loop)) < 0)
+        poller->close(loop);
+    return error;
 }
 
 static void take_posted(cress_loop *loop);
@@ -74,21 +80,24 @@ void loop_done(cress_loop *loop)
 {
     watch_end_all(loop);
     fds_disown(loop);
+    loop_delist(loop);
     drop_callbacks(loop);
     loop->poller->close(loop);
 }
 
 int cress_loop_new(const cress_loop_options *options, cress_loop **out)
 {
-    if (out == NULL || (options != NULL && options->size == 0))
+    cress_loop_options given = CRESS_LOOP_OPTIONS_INIT;
+    int error = options_take(&given, sizeof given, options);
+    if (out == NULL || error < 0)
         return -EINVAL;
-    const struct poller_ops *poller = poller_by_name(options != NULL ? options->poller : NULL);
+    const struct poller_ops *poller = poller_by_name(given.poller);
     if (poller == NULL)
         return -EINVAL;
     cress_loop *loop = cress__malloc(sizeof *loop);
     if (loop == NULL)
         return -ENOMEM;
-    int error = loop_init(loop, poller, false);
+    error = loop_init(loop, poller, false);
     if (error < 0) {
         cress__free(loop);
         return error;
@@ -131,8 +140,13 @@ void loop_post_mt(cress_loop *loop, struct callback *callback)
     do
         callback->next = head;
     while (!atomic_compare_exchange_weak(&loop->posted, &head, callback));
-    /* Either the loop sees the callback after it has said that it is about to wait, or we see that
-     * it has said so: both sides write first and look then, in one order for all. */
+    loop_wake_mt(loop);
+}
+
+/* Either the loop sees what was put into the list after it has said that it is about to wait, or we
+ * see that it has said so: both sides write first and look then, in one order for all. */
+void loop_wake_mt(cress_loop *loop)
+{
     if (atomic_load(&loop->asleep) && atomic_exchange(&loop->asleep, false)) {
         atomic_fetch_add_explicit(&loop->wakeups, 1, memory_order_relaxed);
         loop->poller->wake(loop);
@@ -169,14 +183,22 @@ static void flush_pending(cress_loop *loop)
     for (int i = LOOP_PRIORITIES - 1; i >= 0; i--)
         while ((node = list_pop(&loop->pending[i])) != NULL)
             runq_push(&loop->ready, watch_of_pending(node));
+    loop->came = 0;
 }
 
-cress_time loop_tick(cress_loop *loop)
+static cress_time fire_timers(cress_loop *loop)
 {
     cress_time now = base_clock();
     timers_advance(&loop->timers, now);
     loop->read_in = loop->polls;
+    return now;
+}
+
+cress_time loop_tick(cress_loop *loop)
+{
+    cress_time now = fire_timers(loop);
     take_posted(loop);
+    notices_take(loop);
     flush_pending(loop);
     return now;
 }
@@ -190,8 +212,18 @@ static bool something_ready(const cress_loop *loop)
     return !runq_empty(&loop->ready);
 }
 
-void loop_look(cress_loop *loop, cress_time timeout)
+/* Whether other threads have put something in. */
+static bool told_from_outside(const cress_loop *loop)
 {
+    return atomic_load(&loop->posted) != NULL || atomic_load(&loop->noticed) != NULL;
+}
+
+bool loop_look(cress_loop *loop, cress_time timeout)
+{
+    loop_refresh(loop);
+    if (!loop->prepared)
+        watch_prepare(loop);
+    loop->prepared = false;
     fds_rearm(loop);
     fds_check(loop);
     if (timeout > 0 && something_ready(loop)) /* who was asked for turned out to be closed */
@@ -199,7 +231,7 @@ void loop_look(cress_loop *loop, cress_time timeout)
     loop->polls++;
     if (timeout > 0) {
         atomic_store(&loop->asleep, true);
-        if (atomic_load(&loop->posted) != NULL)
+        if (told_from_outside(loop))
             timeout = 0;
         else
             loop->poll_waits++;
@@ -207,12 +239,16 @@ void loop_look(cress_loop *loop, cress_time timeout)
     wait_for_events(loop, timeout);
     if (atomic_load_explicit(&loop->asleep, memory_order_relaxed))
         atomic_store_explicit(&loop->asleep, false, memory_order_relaxed);
+    notices_take(loop);
+    watch_part_ready(loop, PART_CHECK);
     if (loop->timers.armed > 0 || !list_empty(&loop->foreign))
-        loop_tick(loop);
-    else {
-        take_posted(loop);
-        flush_pending(loop);
-    }
+        fire_timers(loop);
+    take_posted(loop);
+    if (loop->came == 0 && runq_empty(&loop->ready))
+        watch_part_ready(loop, PART_IDLE);
+    bool came = loop->came > 0 || !runq_empty(&loop->ready);
+    flush_pending(loop);
+    return came;
 }
 
 /* Who waits for a file of others must not wait longer than that, to see whether it is gone. */
@@ -233,7 +269,11 @@ static cress_time until_due(cress_loop *loop, cress_time now)
 cress_time loop_next(cress_loop *loop)
 {
     flush_pending(loop); /* what cress_close() has told */
-    if (!runq_empty(&loop->ready))
+    if (!loop->prepared && runq_empty(&loop->ready)) {
+        loop->prepared = true;
+        watch_prepare(loop);
+    }
+    if (!runq_empty(&loop->ready) || !list_empty(&loop->watchers[PART_IDLE]))
         return 0;
     if (loop->timers.armed == 0)
         return patience(loop);
@@ -265,11 +305,29 @@ static cress_time read_clock(cress_loop *loop)
 /* As loop_next(), and nothing has become ready by it. */
 static cress_time left_alone(cress_loop *loop)
 {
-    if (something_ready(loop))
+    if (something_ready(loop) || !list_empty(&loop->watchers[PART_IDLE]) || told_from_outside(loop))
         return 0;
     if (loop->timers.armed == 0)
         return patience(loop);
     return until_due(loop, read_clock(loop));
+}
+
+/* Run what stands in front of the mark. */
+static void run_to(cress_loop *loop, struct callback *end)
+{
+    while (loop->ready.head.next != &end->node && !loop->stop)
+        loop_run_callback(loop);
+    runq_remove(&end->node);
+}
+
+/* What is ready already waits for its place in the turn. */
+static void run_prepare(cress_loop *loop)
+{
+    struct callback end = { .node.fn = mark };
+    runq_push_front(&loop->ready, &end.node);
+    watch_prepare(loop);
+    loop->prepared = true;
+    run_to(loop, &end);
 }
 
 /* Run what is ready now, not what it makes ready. */
@@ -277,9 +335,15 @@ static void run_ready(cress_loop *loop)
 {
     struct callback end = { .node.fn = mark };
     runq_push(&loop->ready, &end.node);
-    while (loop->ready.head.next != &end.node && !loop->stop)
-        loop_run_callback(loop);
-    runq_remove(&end.node);
+    run_to(loop, &end);
+}
+
+void loop_rest(cress_loop *loop)
+{
+    fds_rearm(loop);
+    atomic_store(&loop->asleep, true);
+    if (told_from_outside(loop))
+        loop_wake_mt(loop);
 }
 
 int cress_loop_run(cress_loop *loop, cress_run_mode mode)
@@ -290,17 +354,26 @@ int cress_loop_run(cress_loop *loop, cress_run_mode mode)
         return -EXDEV;
     if (loop->hub || loop->running)
         return -EBUSY;
+    int error = loop_refresh(loop);
+    if (error < 0)
+        return error;
     loop->running = true;
     loop->stop = false;
     do {
+        run_prepare(loop);
+        if (loop->stop)
+            break;
         /* What is not referenced is called when it is ready, but not waited for. */
         bool wait = mode != CRESS_RUN_NOWAIT && loop_alive(loop);
-        do
+        do {
+            loop->prepared = true;
             loop_look(loop, wait ? left_alone(loop) : 0);
-        while (wait && !something_ready(loop) && loop_alive(loop) && !list_empty(&loop->foreign));
+        } while (wait && !something_ready(loop) && loop_alive(loop) && !list_empty(&loop->foreign));
         run_ready(loop);
     } while (mode == CRESS_RUN_DEFAULT && !loop->stop && loop_busy(loop));
     loop->running = false;
+    if (loop->embedded)
+        loop_rest(loop);
     return loop_busy(loop);
 }
 
@@ -319,6 +392,8 @@ int cress_loop_break(cress_loop *loop)
 /* Where no timer runs the clock is not read every turn: then now. */
 cress_time cress_loop_now(cress_loop *loop)
 {
+    if (loop == NULL)
+        return 0;
     if (loop->read_in != loop->polls) {
         timers_read(&loop->timers, base_clock());
         loop->read_in = loop->polls;
@@ -328,27 +403,41 @@ cress_time cress_loop_now(cress_loop *loop)
 
 cress_time cress_loop_update(cress_loop *loop)
 {
-    return read_clock(loop);
+    return loop == NULL ? 0 : read_clock(loop);
 }
 
 size_t cress_loop_active(const cress_loop *loop)
 {
-    return loop->refs;
+    return loop == NULL ? 0 : loop->refs;
 }
 
 const char *cress_loop_poller(const cress_loop *loop)
 {
-    return loop->poller->name;
+    return loop == NULL ? NULL : loop->chosen->name;
 }
 
 int cress_loop_fd(const cress_loop *loop)
 {
-    return loop == NULL ? -EINVAL : loop->poller->fd(loop);
+    if (loop == NULL)
+        return -EINVAL;
+    if (!loop_mine(loop))
+        return -EXDEV;
+    cress_loop *l = (cress_loop *)(uintptr_t)loop;
+    int error = loop_refresh(l);
+    if (error < 0)
+        return error;
+    int fd = l->poller->fd(l);
+    if (fd >= 0 && !l->embedded && !l->hub) {
+        l->embedded = true;
+        if (!l->running)
+            loop_rest(l);
+    }
+    return fd;
 }
 
 cress_time cress_loop_timeout(cress_loop *loop)
 {
-    return left_alone(loop);
+    return loop == NULL ? CRESS_FOREVER : left_alone(loop);
 }
 
 int cress_loop_set_error_hook(cress_loop *loop, cress_loop_error_fn fn, void *arg)

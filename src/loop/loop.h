@@ -4,20 +4,26 @@
  * takes the nodes out: cress_loop_run() calls them, the hub also finds coroutines among them. So
  * a turn is made of parts, which both put together:
  *
- *     loop_look    ask the poller, hand out what came, read the clock, fire timers
- *     loop_tick    the same without the poller
- *     loop_next    how long may be waited
+ *     loop_next    prepare watchers; how long may be waited
+ *     loop_look    ask the poller, hand out what came; check watchers; read the clock, fire timers;
+ *                  idle watchers, if nothing came
+ *     loop_tick    clock and timers only
  *
  * (1) `refs` counts what may still make something happen and is meant to keep the loop running:
  *     active watchers, and greenlets that wait for a descriptor or a time. Whoever waits counts.
- * (2) Other threads touch `posted` and `asleep` only.
+ * (2) Other threads touch `posted`, `noticed` and `asleep` only.
+ * (3) `born` is behind cress__forks in a child that has not used the loop yet. What waits or begins
+ *     to wait calls loop_refresh() before; what ends a wait must not change what the parent has of
+ *     the system's.
  */
 #ifndef CRESS_LOOP_LOOP_H
 #define CRESS_LOOP_LOOP_H
 
 #include "base/clock.h"
+#include "base/fork.h"
 #include "base/runq.h"
 #include "loop/fds.h"
+#include "loop/notice.h"
 #include "loop/poller.h"
 #include "loop/timers.h"
 
@@ -38,6 +44,9 @@ _Static_assert(sizeof(struct callback) <= sizeof(cress_callback), "cress_callbac
 
 enum { LOOP_PRIORITIES = 5 };
 
+/* Watchers by the part of the turn that calls them. */
+enum watch_part { PART_EVENT, PART_PREPARE, PART_CHECK, PART_IDLE, PART_FORK, PARTS };
+
 struct cress_loop {
     struct runq ready;
     struct timers timers;
@@ -46,10 +55,13 @@ struct cress_loop {
     struct list foreign;                  /* others that may be closed behind our back: fds.h (6) */
     cress_time checked;                   /* when these were looked at */
     struct list pending[LOOP_PRIORITIES]; /* watchers that became ready in this turn */
-    struct list watchers;                 /* active ones */
+    struct list watchers[PARTS];          /* active ones */
+    unsigned came;                        /* watchers put into `pending` by an event */
+    bool prepared;                        /* the prepare watchers of the next look were called */
 
     const struct poller_ops *poller;
     void *poller_data;
+    struct inotify *inotify; /* while stat watchers are active */
     uint64_t polls, poll_waits, events;
     uint64_t read_in; /* the clock was read in this one of the polls */
 
@@ -62,11 +74,19 @@ struct cress_loop {
     void *hub_data;     /* whom `report` tells */
     cress_loop_error_fn error_fn;
     void *error_arg;
+    bool embedded; /* cress_loop_fd() was asked for: somebody else may wait for the poller */
 
-    /* Of other threads, on a cache line of their own: callbacks posted, newest first; whether the
-     * loop waits, or is about to. */
+    /* fork, see after_fork.c */
+    unsigned born, forked;           /* as of which fork it is whole; has let go of the parent's */
+    const struct poller_ops *chosen; /* to have again when it is lost */
+    struct list among;               /* the loops of the process, under fork_lock() */
+    void (*on_fork)(cress_loop *loop); /* the hub's: drop who waited in the parent */
+
+    /* Of other threads, on a cache line of their own: callbacks posted and notices sent, newest
+     * first; whether the loop waits, or is about to. */
     char apart[64];
     _Atomic(struct callback *) posted;
+    _Atomic(struct notice *) noticed;
     atomic_bool asleep;
     _Atomic uint64_t wakeups; /* system calls made to end a wait */
 };
@@ -78,16 +98,22 @@ void loop_done(cress_loop *loop);
 /* Whether this is the loop's thread. */
 bool loop_mine(const cress_loop *loop);
 
-/* Look at the poller, waiting at most timeout, and let timers and callbacks of other threads
- * become ready. */
-void loop_look(cress_loop *loop, cress_time timeout);
+/* Look at the poller, waiting at most timeout, and let timers and callbacks of other threads become
+ * ready. Prepare watchers that were not called yet come first in line. Returns whether anything
+ * came: prepare and check watchers do not count, idle ones do. */
+bool loop_look(cress_loop *loop, cress_time timeout);
 
 /* Read the clock and let timers become ready; take in what other threads posted. Returns the
  * reading. */
 cress_time loop_tick(cress_loop *loop);
 
-/* How long may be waited: 0 when something is ready. */
+/* How long may be waited: 0 when something is ready. The first time after a look the prepare
+ * watchers become ready. */
 cress_time loop_next(cress_loop *loop);
+
+/* Somebody else waits for the poller now: other threads have to wake it, and what was told is to be
+ * asked for again. */
+void loop_rest(cress_loop *loop);
 
 /* Whether anything referenced is active. */
 static inline bool loop_alive(const cress_loop *loop)
@@ -101,11 +127,49 @@ void loop_run_callback(cress_loop *loop);
 /* The node in the line of a watcher in `pending`. */
 struct runnode *watch_of_pending(struct list *node);
 
+/* The active watchers of a part become ready; those of PART_PREPARE stand first in line. */
+void watch_part_ready(cress_loop *loop, enum watch_part part);
+void watch_prepare(cress_loop *loop);
+
+/* In a child: each kind makes anew what it has of the system's. */
+void watch_after_fork(cress_loop *loop);
+
+/* In a child: of a loop whose thread is not there, close what its watchers have opened. */
+void watch_bury(cress_loop *loop);
+
 /* The loop ends: stop its watchers, and let them be initialised again for another one. */
 void watch_end_all(cress_loop *loop);
 
+/* --- fork --- */
+
+/* One more loop of the process, one less. 0; -ENOMEM. */
+int loop_enlist(cress_loop *loop);
+void loop_delist(cress_loop *loop);
+
+/* In a child, at the first use of the loop: a fresh poller, which knows what is waited for; then
+ * fork watchers are ready. 0, or why the loop has no poller now: tried again at each use. */
+int loop_after_fork(cress_loop *loop);
+
+/* In a child: let the loops of threads that are not there go. */
+extern atomic_uint cress__loops_whole; /* as of which fork that was done */
+void loops_bury(void);
+
+static inline void loops_refresh(void)
+{
+    if (unlikely(atomic_load_explicit(&cress__loops_whole, memory_order_acquire) != cress__forks))
+        loops_bury();
+}
+
+static inline int loop_refresh(cress_loop *loop)
+{
+    return likely(loop->born == cress__forks) ? 0 : loop_after_fork(loop);
+}
+
 /* From any thread. */
 void loop_post_mt(cress_loop *loop, struct callback *callback);
+
+/* Something for it was put into a list of other threads': end its wait. Any thread, any handler. */
+void loop_wake_mt(cress_loop *loop);
 
 #ifdef CRESS_TESTING
 /* Called instead of waiting while the clock is a test's: time passes at once. */

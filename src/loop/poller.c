@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct poller_ops *const pollers[] = { &poller_epoll };
+static const struct poller_ops *const pollers[] = { &poller_epoll, &poller_poll };
 
 const struct poller_ops *poller_by_name(const char *name)
 {

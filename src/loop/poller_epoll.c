@@ -51,12 +51,17 @@ no_epoll:
     return error;
 }
 
-static void epoll_close(cress_loop *loop)
+static void epoll_abandon(cress_loop *loop)
 {
     struct epoll_poller *p = loop->poller_data;
     sys_close(p->event);
     sys_close(p->epoll);
-    cress__free(p);
+}
+
+static void epoll_close(cress_loop *loop)
+{
+    epoll_abandon(loop);
+    cress__free(loop->poller_data);
 }
 
 static struct epoll_event interest(const struct fd_entry *entry, int fd, uint32_t events)
@@ -149,6 +154,7 @@ const struct poller_ops poller_epoll = {
     .name = "epoll",
     .open = epoll_open,
     .close = epoll_close,
+    .abandon = epoll_abandon,
     .want = epoll_want,
     .unwant = epoll_unwant,
     .forget = epoll_forget,

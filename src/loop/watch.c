@@ -1,20 +1,22 @@
 #include "loop/watch.h"
 
+#include "base/sys.h"
+
 #include <errno.h>
 #include <string.h>
 
 static int run(void *arg)
 {
     struct watch *w = arg;
-    int events = w->events;
-    w->events = 0;
     if (w->kind->ran != NULL)
         w->kind->ran(w);
+    int events = w->events;
+    w->events = 0;
     cress_loop *loop = w->callback.loop;
     const char *name = w->kind->name;
     int error = w->fn((cress_watch *)(void *)w, events, w->arg); /* (2) */
     if (error < 0)
-        loop->report(loop, NULL, name, error);
+        loop->report(loop, (cress_watch *)(void *)w, name, error);
     return 0;
 }
 
@@ -47,19 +49,65 @@ struct runnode *watch_of_pending(struct list *node)
     return &container_of(node, struct watch, pending)->callback.node;
 }
 
-void watch_ready(struct watch *w, int events)
+static void set_pending(struct watch *w)
 {
-    w->events |= events;
     if (!queued(w)) /* (1) */
         list_push(&w->callback.loop->pending[w->priority + LOOP_PRIORITIES / 2], &w->pending);
 }
 
+void watch_ready(struct watch *w, int events)
+{
+    w->events |= events;
+    w->callback.loop->came++;
+    set_pending(w);
+}
+
+static struct watch *of_among(struct list *node)
+{
+    return container_of(node, struct watch, among);
+}
+
+void watch_part_ready(cress_loop *loop, enum watch_part part)
+{
+    struct list *all = &loop->watchers[part];
+    for (struct list *n = all->next; n != all; n = n->next)
+        set_pending(of_among(n));
+    loop->came += part == PART_IDLE && !list_empty(all);
+}
+
+void watch_prepare(cress_loop *loop)
+{
+    struct list *all = &loop->watchers[PART_PREPARE];
+    struct runnode *first = loop->ready.head.next;
+    for (int priority = LOOP_PRIORITIES / 2; priority >= -LOOP_PRIORITIES / 2; priority--)
+        for (struct list *n = all->next; n != all; n = n->next) {
+            struct watch *w = of_among(n);
+            if (w->priority == priority && !queued(w))
+                runq_insert(first, &w->callback.node);
+        }
+}
+
+void watch_after_fork(cress_loop *loop)
+{
+    for (int i = 0; i < PARTS; i++)
+        for (struct list *n = loop->watchers[i].next, *next; n != &loop->watchers[i]; n = next) {
+            next = n->next;
+            if (of_among(n)->kind->forked != NULL)
+                of_among(n)->kind->forked(of_among(n));
+        }
+}
+
+/* The public view and ours are the same memory. */
+static const struct watch *inside(const cress_watch *public)
+{
+    return (const struct watch *)(const void *)public;
+}
+
 static int check(const cress_watch *public)
 {
-    const struct watch *w = (const struct watch *)(const void *)public;
-    if (public == NULL || w->kind == NULL)
+    if (public == NULL || inside(public)->kind == NULL)
         return -EINVAL;
-    return loop_mine(w->callback.loop) ? 0 : -EXDEV;
+    return loop_mine(inside(public)->callback.loop) ? 0 : -EXDEV;
 }
 
 int cress_watch_start(cress_watch *public)
@@ -68,11 +116,13 @@ int cress_watch_start(cress_watch *public)
     struct watch *w = watch_inside(public);
     if (error < 0 || w->active)
         return error;
-    error = w->kind->start(w);
+    error = loop_refresh(w->callback.loop);
+    if (error == 0 && w->kind->start != NULL)
+        error = w->kind->start(w);
     if (error < 0)
         return error;
     w->active = true;
-    list_push(&w->callback.loop->watchers, &w->among);
+    list_push(&w->callback.loop->watchers[w->kind->part], &w->among);
     w->callback.loop->refs += !w->unref;
     return 0;
 }
@@ -83,9 +133,9 @@ int cress_watch_stop(cress_watch *public)
     struct watch *w = watch_inside(public);
     if (error < 0)
         return error;
-    watch_unready(w);
     if (w->active)
-        watch_ended(w);
+        watch_ended(w); /* which may take in what other threads sent, so this is first */
+    watch_unready(w);
     return 0;
 }
 
@@ -99,7 +149,8 @@ void watch_unready(struct watch *w)
 
 void watch_ended(struct watch *w)
 {
-    w->kind->stop(w);
+    if (w->kind->stop != NULL)
+        w->kind->stop(w);
     w->active = false;
     list_remove(&w->among);
     w->callback.loop->refs -= !w->unref;
@@ -107,23 +158,24 @@ void watch_ended(struct watch *w)
 
 void watch_end_all(cress_loop *loop)
 {
-    while (!list_empty(&loop->watchers)) {
-        struct watch *w = container_of(loop->watchers.next, struct watch, among);
-        watch_unready(w);
-        watch_ended(w);
-        w->kind = NULL;
-        w->callback.loop = NULL;
-    }
+    for (int i = 0; i < PARTS; i++)
+        while (!list_empty(&loop->watchers[i])) {
+            struct watch *w = of_among(loop->watchers[i].next);
+            watch_ended(w);
+            watch_unready(w);
+            w->kind = NULL;
+            w->callback.loop = NULL;
+        }
 }
 
 bool cress_watch_active(const cress_watch *public)
 {
-    return ((const struct watch *)(const void *)public)->active;
+    return public != NULL && inside(public)->active;
 }
 
 bool cress_watch_pending(const cress_watch *public)
 {
-    return queued((const struct watch *)(const void *)public);
+    return public != NULL && queued(inside(public));
 }
 
 int cress_watch_set_ref(cress_watch *public, bool ref)
@@ -140,7 +192,7 @@ int cress_watch_set_ref(cress_watch *public, bool ref)
 
 bool cress_watch_ref(const cress_watch *public)
 {
-    return !((const struct watch *)(const void *)public)->unref;
+    return public != NULL && !inside(public)->unref;
 }
 
 int cress_watch_set_priority(cress_watch *public, int priority)
@@ -158,7 +210,7 @@ int cress_watch_set_priority(cress_watch *public, int priority)
 
 int cress_watch_priority(const cress_watch *public)
 {
-    return ((const struct watch *)(const void *)public)->priority;
+    return public == NULL ? 0 : inside(public)->priority;
 }
 
 int cress_watch_feed(cress_watch *public, int events)
@@ -177,5 +229,30 @@ int cress_watch_feed(cress_watch *public, int events)
 
 cress_loop *cress_watch_loop(const cress_watch *public)
 {
-    return ((const struct watch *)(const void *)public)->callback.loop;
+    return public == NULL ? NULL : inside(public)->callback.loop;
+}
+
+int own_fd_watch(struct own_fd *own, cress_loop *loop, int fd,
+                 void (*ready)(struct fd_wait *wait, int events))
+{
+    struct fd_entry *entry = fds_entry(fd);
+    int error = entry == NULL ? -ENOMEM : fds_adopt(fd, 0);
+    own->fd = fd;
+    own->wait = (struct fd_wait){ .events = CRESS_IN, .persistent = true, .ready = ready };
+    if (error == 0) {
+        entry->flags |= FD_SHARED;
+        error = fds_wait(loop, fd, entry, &own->wait);
+    }
+    if (error < 0)
+        own_fd_close(own, loop);
+    return error;
+}
+
+void own_fd_close(struct own_fd *own, cress_loop *loop)
+{
+    struct fd_entry *entry = fds_find(own->fd);
+    fds_unwait(loop, &own->wait);
+    if (entry != NULL)
+        fds_forget(entry);
+    sys_close(own->fd);
 }

@@ -35,7 +35,7 @@ static void leave_from_below(int depth, void *value)
         leave_from_below(depth - 1, value);
     else
         cress_exit(value);
-    CHECK(!"came back");
+    CHECK_STR("came back", "");
 }
 
 static void *exit_deep(void *arg)

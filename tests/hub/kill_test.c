@@ -24,7 +24,7 @@ static int begin(void **state)
 static void *never(void *arg)
 {
     (void)arg;
-    CHECK(!"started");
+    CHECK_STR("started", "");
     return NULL;
 }
 

@@ -340,6 +340,72 @@ static void an_end_can_be_followed_by_a_beginning(void **state)
     CHECK_EQ(cress_park(CRESS_FOREVER), 0);
 }
 
+/* --- who waits ------------------------------------------------------------------------------- */
+
+static int write_down(const cress_blocked *b, void *arg)
+{
+    char text[100];
+    snprintf(text, sizeof text, "[%s %s%s]", b->greenlet != NULL ? cress_name(b->greenlet) : "raw",
+             b->what, b->target != NULL ? cress_name(b->target) : "");
+    CHECK(b->coro != NULL);
+    CHECK(b->greenlet == NULL || cress_greenlet_coro(b->greenlet) == b->coro);
+    say(&words, text);
+    return *(int *)arg;
+}
+
+static void *look_around(void *arg)
+{
+    int go_on = 0, enough = 7;
+    words = (struct words){ 0 };
+    CHECK_EQ(cress_hub_blocked(cress_hub_current(), write_down, &go_on), 0);
+    CHECK(strncmp(words.text, "[main joiningme] ", 17) == 0);
+    CHECK(strstr(words.text, "[anna parked]") != NULL); /* greenlets in no order */
+    CHECK(strstr(words.text, "[berta joininganna]") != NULL);
+    CHECK_STR(words.text + strlen(words.text) - 12, "[raw parked]");
+    CHECK_EQ(cress_hub_blocked(cress_hub_current(), write_down, &enough), 7);
+    CHECK_EQ(cress_hub_blocked(NULL, write_down, &enough), -EINVAL);
+    CHECK_EQ(cress_hub_blocked(cress_hub_current(), NULL, &enough), -EINVAL);
+    return arg;
+}
+
+static void *raw_parks(void *arg, void *value)
+{
+    (void)value;
+    CHECK_EQ(cress_park(CRESS_FOREVER), 0);
+    return arg;
+}
+
+static void *start_raw(void *arg)
+{
+    cress_coro **raw = arg; /* we are its parent, and go on after it */
+    CHECK_EQ(cress_coro_new(NULL, raw_parks, NULL, raw), 0);
+    CHECK_EQ(cress_coro_switch(*raw, NULL, NULL), 0);
+    return arg;
+}
+
+static void all_who_wait_can_be_gone_through(void **state)
+{
+    (void)state;
+    cress_greenlet *anna = cress_spawn(park_for_ever, NULL), *berta = cress_spawn(join_it, anna);
+    cress_coro *raw;
+    CHECK_EQ(cress_set_name(anna, "anna"), 0);
+    CHECK_EQ(cress_set_name(berta, "berta"), 0);
+    CHECK_EQ(cress_go(start_raw, &raw), 0);
+    CHECK_EQ(cress_yield(), 0);
+    CHECK_EQ(cress_yield(), 0);
+    cress_greenlet *me = cress_spawn(look_around, NULL);
+    CHECK_EQ(cress_set_name(me, "me"), 0);
+    CHECK_EQ(cress_join(me, CRESS_FOREVER), 0);
+    CHECK_EQ(cress_unpark(raw), 0);
+    CHECK_EQ(cress_unpark(cress_greenlet_coro(anna)), 0);
+    CHECK_EQ(cress_join(berta, CRESS_FOREVER), 0);
+    CHECK_EQ(cress_run(CRESS_FOREVER), 0);
+    CHECK_EQ(cress_coro_free(raw), 0);
+    cress_unref(anna);
+    cress_unref(berta);
+    cress_unref(me);
+}
+
 /* --- the end of a hub ------------------------------------------------------------------------ */
 
 static int discards;
@@ -455,11 +521,13 @@ static void abandoned_ones_that_wait_for_each_other_harm_nobody(void **state)
 static void a_hundred_hubs_leave_nothing(void **state)
 {
     (void)state;
+    cress_time d = CRESS_MS(1);
+    CHECK_EQ(cress_go(sleep_for, &d), 0); /* the thread has a slab of stacks now, and keeps it */
+    CHECK_EQ(cress_run(CRESS_FOREVER), 0);
     CHECK_EQ(cress_hub_destroy(0), 0);
     struct fds before;
     size_t blocks = cress__alloc_live();
     fds_mark(&before);
-    cress_time d = CRESS_MS(1);
     for (int i = 0; i < 100; i++) {
         cress_hub *hub = NULL;
         CHECK_EQ(cress_hub_get(&hub), 0);
@@ -606,6 +674,7 @@ int main(void)
         TEST(main_alone_cannot_wait_for_ever),
         TEST(who_waits_for_a_time_or_an_fd_is_no_deadlock),
         TEST(an_end_can_be_followed_by_a_beginning),
+        TEST(all_who_wait_can_be_gone_through),
         TEST(destroy_discards_what_never_ran_and_names_what_waits),
         TEST(destroy_kills_and_gives_grace),
         TEST(only_main_may_destroy_it),

@@ -250,6 +250,12 @@ static void many_are_told_some_each_second(void **state)
     close_pair(fds);
 }
 
+/* Files that the poller looked at: epoll asks by one call, poll(2) by another. */
+static int looks(void)
+{
+    return calls_of("epoll_ctl") + calls_of("fstat");
+}
+
 static void many_cost_no_more_than_so_many_calls_a_second(void **state)
 {
     (void)state;
@@ -262,9 +268,9 @@ static void many_cost_no_more_than_so_many_calls_a_second(void **state)
     count_calls();
     CHECK_EQ(cress_sleep(CRESS_SECONDS(SECONDS)), 0);
     stop_counting();
-    CHECK_GE(calls_of("epoll_ctl"), (SECONDS - 1) * FDS_CHECK_MOST);
-    CHECK_LE(calls_of("epoll_ctl"), (SECONDS + 1) * FDS_CHECK_MOST);
-    CHECK_LE(calls_of("epoll_wait"), SECONDS + 5);
+    CHECK_GE(looks(), (SECONDS - 1) * FDS_CHECK_MOST);
+    CHECK_LE(looks(), (SECONDS + 1) * FDS_CHECK_MOST);
+    CHECK_LE(calls_of("epoll_wait") + calls_of("ppoll"), SECONDS + 5);
     /* All had their turn, and nobody was told anything. The last first: each is looked at. */
     for (int i = MANY - 1; i >= 0; i--) {
         CHECK(!cress_ready(g[i]));
@@ -289,8 +295,8 @@ static void a_few_cost_one_call_each_and_second(void **state)
         count_calls();
         CHECK_EQ(cress_sleep(CRESS_SECONDS(10)), 0);
         stop_counting();
-        CHECK_GE(calls_of("epoll_ctl"), 9);
-        CHECK_LE(calls_of("epoll_ctl"), 11);
+        CHECK_GE(looks(), 9);
+        CHECK_LE(looks(), 11);
     }
     CHECK_EQ(cress_close(fds[0]), 0);
     CHECK_EQ(end_call(r, &reader), -EBADF);
@@ -313,7 +319,7 @@ static void without_any_a_hub_sleeps_through(void **state)
     count_calls();
     CHECK_EQ(cress_sleep(CRESS_SECONDS(1000)), 0);
     stop_counting();
-    CHECK_EQ(calls_of("epoll_ctl"), 0);
+    CHECK_EQ(looks(), 0);
     CHECK_LE(calls_of("epoll_wait"), 6); /* unused stacks are looked after, too */
     CHECK_EQ(cress_close(left.fd), 0);
     CHECK_EQ(cress_close(fds[0]), 0);

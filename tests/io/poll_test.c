@@ -495,10 +495,10 @@ static void what_is_closed_behind_our_back_is_told_when_its_number_is_waited_for
 
 static int swap_at, swap_with, swap_over;
 
-/* Another thread's doing, between two system calls of this one. */
+/* Another thread's doing, between two of the calls that tell a poller what a number means. */
 static bool swap_files(const char *what)
 {
-    if (strcmp(what, "epoll_ctl") == 0 && swap_at-- == 0)
+    if ((strcmp(what, "epoll_ctl") == 0 || strcmp(what, "fstat") == 0) && swap_at-- == 0)
         CHECK_EQ(dup2(swap_with, swap_over), swap_over);
     return false;
 }
@@ -684,6 +684,39 @@ static void another_hubs_descriptor_is_refused(void **state)
     close_pair(fds);
 }
 
+/* Stands for a peer outside: it writes when the hub is about to wait for it. */
+static int outside;
+
+static void write_from_outside(cress_hub *hub, cress_time timeout, void *arg)
+{
+    (void)hub;
+    if (timeout > 0)
+        CHECK_EQ(write(outside, arg, 1), 1);
+}
+
+static int nothing_after(cress_hub *hub, void *arg)
+{
+    (void)hub;
+    (void)arg;
+    return 0;
+}
+
+static void main_may_wait_for_a_peer_outside(void **state)
+{
+    (void)state;
+    static const cress_poll_hooks hooks = { write_from_outside, nothing_after };
+    int fds[2];
+    CHECK_EQ(pipe(fds), 0);
+    outside = fds[1];
+    CHECK_EQ(cress_yield(), 0);
+    CHECK_EQ(cress_hub_set_poll_hooks(cress_hub_current(), &hooks, "x"), 0);
+    struct pollfd p = { .fd = fds[0], .events = POLLIN };
+    CHECK_EQ(cress_poll(&p, 1, CRESS_FOREVER), 1);
+    CHECK_EQ(cress_hub_set_poll_hooks(cress_hub_current(), NULL, NULL), 0);
+    close(fds[0]);
+    close(fds[1]);
+}
+
 static void main_that_polls_nothing_for_ever_is_told(void **state)
 {
     (void)state;
@@ -741,6 +774,7 @@ int main(void)
         TEST(absurd_arguments_are_refused),
         TEST(a_callback_does_not_poll),
         TEST(another_hubs_descriptor_is_refused),
+        TEST(main_may_wait_for_a_peer_outside),
         TEST(main_that_polls_nothing_for_ever_is_told),
         TEST(errno_is_left_alone),
     };

@@ -4,6 +4,7 @@
 #include "support/test.h"
 #include "hub/apart.h"
 #include "io/pairs.h"
+#include "loop/on_poll.h"
 #include "loop/loop.h"
 
 #include <netinet/in.h>
@@ -356,7 +357,8 @@ static void close_ends_waits_also_of_a_file_that_lives_on(void **state)
     /* Nor is the poller: it would be woken for nothing, again and again. */
     struct pollfd poller = { .fd = cress_loop_fd(cress_hub_loop(cress_hub_current())),
                              .events = POLLIN };
-    CHECK_GE(poller.fd, 0);
+    if (!only_on_epoll("the poller has no descriptor to look at"))
+        CHECK_GE(poller.fd, 0);
     CHECK_EQ(write(old[1], "old", 3), 3);
     CHECK_EQ(poll(&poller, 1, 0), 0);
     CHECK_EQ(write(new[1], "new", 3), 3);

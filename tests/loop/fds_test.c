@@ -45,6 +45,9 @@ static void look(void)
 
 static unsigned ctls;
 
+/* How many there were is a matter of epoll; on poll(2) there are none. */
+#define CHECK_CTLS(n) CHECK_EQ(ctls, strcmp(loop->poller->name, "epoll") == 0 ? (n) : 0)
+
 static bool count_ctl(const char *what)
 {
     ctls += strcmp(what, "epoll_ctl") == 0;
@@ -110,9 +113,9 @@ static void ours_are_registered_once_however_often_they_are_waited_for(void **st
         CHECK(!list_linked(&w.wait.link));
         take(fds[0]);
     }
-    CHECK_EQ(ctls, 1);
+    CHECK_CTLS(1);
     close_known(fds[0]);
-    CHECK_EQ(ctls, 2); /* taken out, since a duplicate might live on */
+    CHECK_CTLS(2); /* taken out, since a duplicate might live on */
     close(fds[1]);
 }
 
@@ -124,14 +127,14 @@ static void others_are_confirmed_with_each_wait(void **state)
     struct waiting w;
     for (unsigned i = 1; i <= 10; i++) {
         CHECK_EQ(wait_for(&w, fds[0], CRESS_IN), 0);
-        CHECK_EQ(ctls, i);
+        CHECK_CTLS(i);
         put(fds[1]);
         look();
         CHECK_EQ(w.calls, 1);
         take(fds[0]);
     }
     look();
-    CHECK_EQ(ctls, 10); /* nobody waits: nothing is asked for again */
+    CHECK_CTLS(10); /* nobody waits: nothing is asked for again */
     close_known(fds[0]);
     close(fds[1]);
 }
@@ -196,6 +199,7 @@ static void what_was_seen_of_ours_is_remembered(void **state)
     put(fds[1]);
     look();
     CHECK(!(entry->flags & (FD_EMPTY | FD_ODD)));
+    CHECK_EQ(wait_for(&w, fds[0], CRESS_IN), 0); /* poll(2) asks for what is waited for only */
     close(fds[1]);
     look();
     CHECK(entry->flags & FD_ODD); /* hung up: from now on no short cut */
