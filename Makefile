@@ -7,7 +7,7 @@ PYTHON ?= python3
 # of make demo, as --short
 OPTIONS ?=
 
-.PHONY: all help demo test install bench docs mutants coverage format clean
+.PHONY: all help demo test soak install bench docs mutants coverage format clean
 
 # One after the other, whatever -j says: set-up comes before the build.
 .NOTPARALLEL:
@@ -21,6 +21,7 @@ help:
 	@echo "make            the library, optimised, in build/release"
 	@echo "make demo       1000 connections echoed by threads, epoll and cress, with a table"
 	@echo "make test       all tests"
+	@echo "make soak       random operations against a model, until interrupted"
 	@echo "make install    headers, libraries, cress.pc [PREFIX=/usr/local DESTDIR=]"
 	@echo "make bench      cress beside its peers, which are installed from Debian"
 	@echo "make docs       HTML and manual pages from the headers"
@@ -40,6 +41,12 @@ test:
 	cmake --preset dev
 	cmake --build --preset dev
 	ctest --preset dev
+
+soak:
+	@tools/setup test
+	cmake --preset dev
+	cmake --build --preset dev --target hub_random_test
+	build/dev/tests/hub_random_test soak
 
 install: all
 	DESTDIR=$(DESTDIR) cmake --install build/release

@@ -194,9 +194,11 @@ static int waiter_ready(cress_case *c, bool take)
         return -EXDEV;
     if (w->state == WAITER_EMPTY)
         return 0;
+    if (take && w->co != NULL)
+        return -EBUSY;
     if (take) {
         c->data = NULL;
-        c->result = cress_waiter_wait(c->object, 0, &c->data);
+        c->result = waiter_take(w, &c->data); /* no new cancellation point */
     }
     return 1;
 }

@@ -65,19 +65,12 @@ static void unlink_wait(const struct wait_info *info)
     leave(container_of(info, struct case_wait, info));
 }
 
-static int enter(struct case_wait *wait, cress_case *cases, size_t n, bool blocks)
+static void begin(struct case_wait *wait, struct cress_hub *h, cress_case *cases, size_t n)
 {
-    struct cress_hub *h;
-    int error = blocks ? hub_enter(&h) : hub_get(&h);
-    if (error < 0)
-        return error;
-    cress_coro *self = h->thread->current;
-    if ((error = scope_point(h, self)) < 0)
-        return error;
     *wait = (struct case_wait){ .hub = h,
                                 .cases = cases,
                                 .n = n,
-                                .counts = !(self->flags & CORO_DAEMON),
+                                .counts = !(h->thread->current->flags & CORO_DAEMON),
                                 .info = { .what = "waiting for several things",
                                           .unlink = unlink_wait } };
     list_init(&wait->fired);
@@ -89,6 +82,17 @@ static int enter(struct case_wait *wait, cress_case *cases, size_t n, bool block
         *core = (struct case_core){ .wait = wait };
         list_init(&core->fired);
     }
+}
+
+static int enter(struct case_wait *wait, cress_case *cases, size_t n, bool blocks)
+{
+    struct cress_hub *h;
+    int error = blocks ? hub_enter(&h) : hub_get(&h);
+    if (error < 0)
+        return error;
+    if ((error = scope_point(h, h->thread->current)) < 0)
+        return error;
+    begin(wait, h, cases, n);
     return 0;
 }
 
@@ -283,7 +287,7 @@ int cress_iwait_init(cress_iwait *public, cress_case *cases, size_t n)
     int error = hub_get(&h);
     if (error < 0)
         return error;
-    enter(&it->wait, cases, n, false);
+    begin(&it->wait, h, cases, n); /* no cancellation point */
     for (size_t i = 0; i < n; i++)
         if (cases[i].ops == NULL)
             it->told++; /* it will never be */

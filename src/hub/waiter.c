@@ -16,7 +16,7 @@ int cress_waiter_init(cress_waiter *public)
     return 0;
 }
 
-static int take(struct waiter *w, void **value)
+int waiter_take(struct waiter *w, void **value)
 {
     if (w->state == WAITER_TAKEN)
         return -EALREADY;
@@ -53,10 +53,10 @@ int cress_waiter_wait(cress_waiter *public, cress_time timeout, void **value)
     cress_coro *self = h->thread->current;
     if ((error = scope_point(h, self)) < 0)
         return error;
-    if (w->state != WAITER_EMPTY)
-        return take(w, value);
     if (w->co != NULL)
-        return -EBUSY;
+        return -EBUSY; /* woken or not: the value is for who waited */
+    if (w->state != WAITER_EMPTY)
+        return waiter_take(w, value);
     if (timeout == 0)
         return -EAGAIN;
     struct waiting waiting = { w, { .what = "waiting for a value", .unlink = unlink_waiting } };
@@ -64,7 +64,7 @@ int cress_waiter_wait(cress_waiter *public, cress_time timeout, void **value)
     w->co = self;
     error = hub_park_until(h, self, &waiting.info, timeout);
     w->co = NULL;
-    return error < 0 ? error : take(w, value);
+    return error < 0 ? error : waiter_take(w, value);
 }
 
 static int wake(cress_waiter *public, void *value, int error)

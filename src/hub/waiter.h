@@ -31,4 +31,7 @@ static inline struct waiter *waiter_inside(cress_waiter *w)
     return (struct waiter *)(void *)w;
 }
 
+/* Take what it was woken with: 0, and value; -EALREADY; or what was thrown. */
+int waiter_take(struct waiter *w, void **value);
+
 #endif

@@ -410,6 +410,62 @@ static void choosing_a_waiter_takes_its_value(void **state)
     CHECK_EQ(cress_choose(cases, 2, -1), -EINVAL);
 }
 
+static cress_waiter chosen;
+
+static void *takes_the_value(void *arg)
+{
+    void *value = NULL;
+    CHECK_EQ(cress_waiter_wait(&chosen, CRESS_FOREVER, &value), 0);
+    CHECK_STR(value, "value");
+    return arg;
+}
+
+static void nobody_takes_a_value_from_who_was_woken_with_it(void **state)
+{
+    (void)state;
+    chosen = (cress_waiter){ { 0 } };
+    cress_case c = cress_on_waiter(&chosen);
+    cress_greenlet *g = cress_spawn(takes_the_value, NULL);
+    CHECK_EQ(cress_yield(), 0);
+    CHECK_EQ(cress_waiter_wake(&chosen, "value"), 0);
+    CHECK_EQ(cress_waiter_wait(&chosen, 0, NULL), -EBUSY); /* it has not run yet */
+    CHECK_EQ(cress_choose(&c, 1, 0), -EBUSY);
+    CHECK_EQ(cress_join(g, CRESS_FOREVER), 0);
+    CHECK_EQ(cress_waiter_wait(&chosen, 0, NULL), -EALREADY);
+    cress_unref(g);
+}
+
+static int wake_it_and_kill(void *arg)
+{
+    cress_greenlet *g = arg;
+    CHECK_EQ(cress_waiter_wake(&chosen, "value"), 0);
+    CHECK_EQ(cress_kill(g, 0), 0);
+    return 0;
+}
+
+static void *choose_the_waiter(void *arg)
+{
+    cress_case c = cress_on_waiter(&chosen);
+    CHECK_EQ(cress_choose(&c, 1, CRESS_FOREVER), 0);
+    CHECK_EQ(c.result, 0);
+    CHECK_STR(c.data, "value");
+    CHECK_EQ(cress_yield(), -ECANCELED);
+    return arg;
+}
+
+static void what_was_chosen_is_taken_though_a_kill_came_in_the_same_turn(void **state)
+{
+    (void)state;
+    cress_callback node = { 0 };
+    chosen = (cress_waiter){ { 0 } };
+    cress_greenlet *g = cress_spawn(choose_the_waiter, NULL);
+    CHECK_EQ(cress_yield(), 0);
+    CHECK_EQ(cress_post(NULL, &node, wake_it_and_kill, g), 0);
+    CHECK_EQ(cress_join(g, CRESS_FOREVER), 0);
+    CHECK_EQ(cress_outcome(g), CRESS_KILLED);
+    cress_unref(g);
+}
+
 /* --- iwait ----------------------------------------------------------------------------------- */
 
 static void iwait_goes_through_them_as_they_happen(void **state)
@@ -451,6 +507,20 @@ static void iwait_can_end_before_all_have_happened(void **state)
     CHECK_EQ(cress_iwait_init(NULL, cases, 2), -EINVAL);
     CHECK_EQ(cress_iwait_next(NULL, 0), -EINVAL);
     CHECK_EQ(cress_iwait_next(&it, -1), -EINVAL);
+}
+
+static void iwait_begins_also_where_a_scope_is_over(void **state)
+{
+    (void)state;
+    cress_timeout t = { 0 };
+    cress_case cases[] = { cress_on_timer(CRESS_MS(10)) };
+    cress_iwait it;
+    CHECK_EQ(cress_timeout_start(&t, 0), 0);
+    CHECK_EQ(cress_iwait_init(&it, cases, 1), 0);
+    CHECK_EQ(cress_iwait_next(&it, CRESS_FOREVER), -ECANCELED);
+    CHECK(cress_timeout_stop(&t));
+    CHECK_EQ(cress_iwait_next(&it, CRESS_FOREVER), 0);
+    cress_iwait_done(&it);
 }
 
 /* --- joinall --------------------------------------------------------------------------------- */
@@ -577,8 +647,11 @@ int main(void)
         TEST(choose_takes_exactly_one_and_each_equally_often),
         TEST(of_several_that_come_at_once_one_is_taken),
         TEST(choosing_a_waiter_takes_its_value),
+        TEST(nobody_takes_a_value_from_who_was_woken_with_it),
+        TEST(what_was_chosen_is_taken_though_a_kill_came_in_the_same_turn),
         TEST(iwait_goes_through_them_as_they_happen),
         TEST(iwait_can_end_before_all_have_happened),
+        TEST(iwait_begins_also_where_a_scope_is_over),
         TEST(joinall_waits_for_all_duplicates_and_nobodies_included),
         TEST(joinall_is_content_with_the_first_n),
         TEST(joinall_gives_the_error_that_came_first_in_time),
