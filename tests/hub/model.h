@@ -360,9 +360,23 @@ static bool result(struct worker *m, ssize_t r)
     return true;
 }
 
+static void unlink_case(int w, int i);
+
+static bool stop_waiting(int w, ssize_t r)
+{
+    for (int i = 0; i < model.workers[w].call.n; i++)
+        if (model.workers[w].call.cases[i].linked)
+            unlink_case(w, i);
+    return result(&model.workers[w], r);
+}
+
+/* w waits, unless it was cancelled since its last wait. */
 static bool park(int w, cress_time timeout)
 {
     struct worker *m = &model.workers[w];
+    unsigned *told = canceller(m);
+    if (told != NULL)
+        return stop_waiting(w, cancelled(m, told));
     m->call.phase = WAITED;
     m->waiting = true;
     m->call.timed = timeout != CRESS_FOREVER;
@@ -444,14 +458,6 @@ static void unlink_case(int w, int i)
             memmove(&model.waiters[c->target].cases[k], &model.waiters[c->target].cases[k + 1],
                     (size_t)left * sizeof model.waiters[0].cases[0]);
         }
-}
-
-static bool stop_waiting(int w, ssize_t r)
-{
-    for (int i = 0; i < model.workers[w].call.n; i++)
-        if (model.workers[w].call.cases[i].linked)
-            unlink_case(w, i);
-    return result(&model.workers[w], r);
 }
 
 static void ask_case(int w, int i)
