@@ -63,6 +63,10 @@ static inline bool hub_wake(struct cress_hub *h, cress_coro *co, int why)
 /* A wait ended with an error, self->wake: if a scope around it is over, that is told. */
 int scope_woken(cress_coro *self);
 
+/* A wait begins, perhaps not the first one of its call: what came while its coroutine was woken and
+ * stood in the line has woken nobody. 0; -ECANCELED. */
+int scope_waits_again(cress_coro *self);
+
 /* Leave for the next in line. self has been put where it will be found again.
  *
  * Always inline: each function between here and the user is a return that the processor predicts
@@ -85,6 +89,8 @@ static always_inline void hub_switch(struct cress_hub *h, cress_coro *self)
 static always_inline int hub_park(struct cress_hub *h, cress_coro *self,
                                   const struct wait_info *info)
 {
+    if (unlikely(self->flags & CORO_ALARM) && scope_waits_again(self) < 0)
+        return -ECANCELED;
     self->flags = (uint8_t)((self->flags & ~CORO_CAUSE) | CORO_WAITING | CORO_IN_WAIT);
     self->info = info;
     hub_switch(h, self);

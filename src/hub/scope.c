@@ -144,15 +144,21 @@ noinline int scope_point_after_yield(struct cress_hub *h, cress_coro *self)
     return point(h, self, true);
 }
 
+noinline int scope_waits_again(cress_coro *self)
+{
+    struct scope *s = NULL;
+    enum verdict verdict = find(self, &s);
+    return verdict != NOTHING ? deliver(self->thread->hub, self, verdict, s) : 0;
+}
+
 /* Whoever is cancelled and out of time in one turn is told of the former. */
 noinline int scope_woken(cress_coro *self)
 {
     int why = self->wake;
     if (!(self->flags & CORO_ALARM) || (why != -ECANCELED && why != -ETIMEDOUT))
         return why;
-    struct scope *s = NULL;
-    enum verdict verdict = find(self, &s);
-    return verdict != NOTHING ? deliver(self->thread->hub, self, verdict, s) : why;
+    int error = scope_waits_again(self);
+    return error < 0 ? error : why;
 }
 
 void scope_alarm(cress_coro *co)

@@ -328,6 +328,53 @@ static void killall_of_oneself_does_not_wait_for_it(void **state)
     }
 }
 
+static void *kill_both_behind_a_shield(void *arg)
+{
+    cress_shield shield = { 0 };
+    CHECK_EQ(cress_shield_begin(&shield, CRESS_FOREVER), 0);
+    CHECK_EQ(cress_killall(both, 2, CRESS_FOREVER), 0);
+    CHECK(cress_ready(both[1]));
+    CHECK_EQ(cress_shield_end(&shield), 0);
+    CHECK_EQ(cress_yield(), -ECANCELED);
+    return arg;
+}
+
+static void behind_a_shield_killall_waits_for_the_others_only(void **state)
+{
+    (void)state;
+    both[0] = cress_spawn(kill_both_behind_a_shield, NULL);
+    both[1] = cress_spawn(park_once, NULL);
+    CHECK_EQ(cress_run(CRESS_FOREVER), 0);
+    for (int i = 0; i < 2; i++) {
+        CHECK_EQ(cress_outcome(both[i]), CRESS_KILLED);
+        cress_unref(both[i]);
+    }
+}
+
+static void *take_until(void *when)
+{
+    cress_shield shield = { 0 };
+    CHECK_EQ(cress_shield_begin(&shield, CRESS_FOREVER), 0);
+    CHECK_EQ(cress_sleep(CRESS_MS((intptr_t)when)), 0);
+    CHECK_EQ(cress_shield_end(&shield), 0);
+    return when;
+}
+
+static void killall_has_one_timeout_for_all(void **state)
+{
+    (void)state;
+    cress_greenlet *all[] = { cress_spawn(take_until, (void *)15),
+                              cress_spawn(take_until, (void *)30) };
+    CHECK_EQ(cress_yield(), 0);
+    cress_time start = clock_time;
+    CHECK_EQ(cress_killall(all, 2, CRESS_MS(20)), -ETIMEDOUT);
+    CHECK_EQ(clock_time - start, CRESS_MS(20));
+    CHECK(cress_ready(all[0]));
+    CHECK_EQ(cress_killall(all, 2, CRESS_MS(20)), 0);
+    cress_unref(all[0]);
+    cress_unref(all[1]);
+}
+
 static int kill_in_callback(void *arg)
 {
     CHECK_EQ(cress_kill(arg, CRESS_FOREVER), -EPERM);
@@ -436,6 +483,8 @@ int main(void)
         TEST(main_is_not_killed_nor_nobody),
         TEST(killall_kills_all_first_and_waits_then),
         TEST(killall_of_oneself_does_not_wait_for_it),
+        TEST(behind_a_shield_killall_waits_for_the_others_only),
+        TEST(killall_has_one_timeout_for_all),
         TEST(a_callback_may_kill_but_not_wait),
         TEST(who_waits_for_a_kill_can_be_killed),
         TEST(who_ignores_a_kill_is_named_and_stops_nobody),

@@ -38,6 +38,9 @@ enum {
 enum call_kind { YIELD, SLEEP, PARK, IDLE, JOIN, POINT, TAKE, RECEIVE, SEND, WAIT, JOINALL };
 enum phase { ENTER, YIELDED, BODY, WAITED, BREATHED };
 enum case_kind { NEVER, ON_END, ON_WAITER, ON_TIME };
+enum link_kind { JOINER, LINK, CASE };
+enum item_kind { WORKER, LINK_CALL };
+enum timer_kind { OF_WAIT, OF_SCOPE, OF_START, OF_CASE };
 
 struct one_case {
     enum case_kind kind;
@@ -63,7 +66,7 @@ struct call {
 };
 
 struct told_of_end {
-    enum { JOINER, LINK, CASE } kind;
+    enum link_kind kind;
     int who, index;
 };
 
@@ -95,13 +98,13 @@ struct worker {
 };
 
 struct item {
-    enum { WORKER, LINK_CALL } kind;
+    enum item_kind kind;
     int who;
     unsigned look; /* not 0: found ready in this look, see above */
 };
 
 struct alarm_clock {
-    enum { OF_WAIT, OF_SCOPE, OF_START, OF_CASE } kind;
+    enum timer_kind kind;
     int who, index;
     cress_time at;
     uint64_t number;
@@ -140,7 +143,7 @@ static struct model {
 
 /* --- the line and the clock ------------------------------------------------------------------ */
 
-static void push(int kind, int who)
+static void push(enum item_kind kind, int who)
 {
     model.line[model.n_line++] = (struct item){ .kind = kind, .who = who };
 }
@@ -153,15 +156,15 @@ static struct item take_from_line(int at)
     return item;
 }
 
-static int in_line(int kind, int who)
+static int in_line(enum item_kind kind, int who)
 {
     for (int i = 0; i < model.n_line; i++)
-        if ((int)model.line[i].kind == kind && model.line[i].who == who)
+        if (model.line[i].kind == kind && model.line[i].who == who)
             return i;
     return NOBODY;
 }
 
-static void set_timer(int kind, int who, int index, cress_time after)
+static void set_timer(enum timer_kind kind, int who, int index, cress_time after)
 {
     CHECK_LT(model.n_timers, TIMERS);
     model.timers[model.n_timers++] = (struct alarm_clock){
@@ -173,10 +176,10 @@ static void set_timer(int kind, int who, int index, cress_time after)
     };
 }
 
-static bool stop_timer(int kind, int who, int index)
+static bool stop_timer(enum timer_kind kind, int who, int index)
 {
     for (int i = 0; i < model.n_timers; i++)
-        if ((int)model.timers[i].kind == kind && model.timers[i].who == who &&
+        if (model.timers[i].kind == kind && model.timers[i].who == who &&
             model.timers[i].index == index) {
             model.timers[i] = model.timers[--model.n_timers];
             return true;
@@ -294,17 +297,17 @@ static bool count_end(struct call *c, const struct worker *ended)
     return c->n_happened >= (int)c->size || c->failed != 0;
 }
 
-static void add_link(int target, int kind, int who, int index)
+static void add_link(int target, enum link_kind kind, int who, int index)
 {
     struct worker *t = &model.workers[target];
     t->links[t->n_links++] = (struct told_of_end){ .kind = kind, .who = who, .index = index };
 }
 
-static void drop_link(int target, int kind, int who, int index)
+static void drop_link(int target, enum link_kind kind, int who, int index)
 {
     struct worker *t = &model.workers[target];
     for (int i = 0; i < t->n_links; i++)
-        if ((int)t->links[i].kind == kind && t->links[i].who == who && t->links[i].index == index) {
+        if (t->links[i].kind == kind && t->links[i].who == who && t->links[i].index == index) {
             memmove(&t->links[i], &t->links[i + 1],
                     (size_t)(--t->n_links - i) * sizeof t->links[0]);
             return;
@@ -360,9 +363,23 @@ static bool result(struct worker *m, ssize_t r)
     return true;
 }
 
+static void unlink_case(int w, int i);
+
+static bool stop_waiting(int w, ssize_t r)
+{
+    for (int i = 0; i < model.workers[w].call.n; i++)
+        if (model.workers[w].call.cases[i].linked)
+            unlink_case(w, i);
+    return result(&model.workers[w], r);
+}
+
+/* w waits, unless it was cancelled since its last wait. */
 static bool park(int w, cress_time timeout)
 {
     struct worker *m = &model.workers[w];
+    unsigned *told = canceller(m);
+    if (told != NULL)
+        return stop_waiting(w, cancelled(m, told));
     m->call.phase = WAITED;
     m->waiting = true;
     m->call.timed = timeout != CRESS_FOREVER;
@@ -444,14 +461,6 @@ static void unlink_case(int w, int i)
             memmove(&model.waiters[c->target].cases[k], &model.waiters[c->target].cases[k + 1],
                     (size_t)left * sizeof model.waiters[0].cases[0]);
         }
-}
-
-static bool stop_waiting(int w, ssize_t r)
-{
-    for (int i = 0; i < model.workers[w].call.n; i++)
-        if (model.workers[w].call.cases[i].linked)
-            unlink_case(w, i);
-    return result(&model.workers[w], r);
 }
 
 static void ask_case(int w, int i)
@@ -743,7 +752,7 @@ static void idle(void)
 }
 
 /* Who has just begun to run, or to run on, is the one whose turn it is. */
-static void arrived(int kind, int who)
+static void arrived(enum item_kind kind, int who)
 {
     for (;;) {
         while (model.n_line == 0)

@@ -681,8 +681,10 @@ static void end_round(void)
         if (model.workers[w].state != FREE)
             kill_one(w);
     for (int w = 1; w < WORKERS; w++)
-        while (model.workers[w].state != FREE && do_join(0, w, CRESS_FOREVER) < 0)
-            ;
+        for (int r = -1; model.workers[w].state != FREE && r < 0;) {
+            r = do_join(0, w, CRESS_FOREVER);
+            CHECK_NE(r, -EDEADLK); /* a kill is never lost */
+        }
     do
         do_yield(0);
     while (model.n_line > 0 || model.workers[0].n_tokens > 0);

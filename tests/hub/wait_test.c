@@ -232,6 +232,61 @@ static void a_descriptor_is_a_case(void **state)
     CHECK_EQ(cress_run(CRESS_FOREVER), 0);
 }
 
+/* The number is another file's when the waiting one looks, and that one is readable. */
+static void *replace_later(void *arg)
+{
+    int *fd = arg, fds[2];
+    CHECK_EQ(cress_sleep(CRESS_MS(5)), 0);
+    CHECK_EQ(cress_close(*fd), 0);
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    CHECK_EQ(fds[0], *fd);
+    CHECK_EQ(write(fds[1], "x", 1), 1);
+    *fd = fds[1];
+    return arg;
+}
+
+static void a_closed_descriptor_is_told_whatever_has_its_number(void **state)
+{
+    (void)state;
+    int fds[2];
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    int number = fds[0];
+    cress_case c = cress_on_fd(number, CRESS_IN);
+    CHECK_EQ(cress_go(replace_later, &fds[0]), 0);
+    CHECK_EQ(cress_wait(&c, 1, 1, CRESS_FOREVER, NULL), -EBADF);
+    CHECK_EQ(cress_close(number), 0);
+    CHECK_EQ(cress_close(fds[0]), 0);
+    CHECK_EQ(cress_close(fds[1]), 0);
+}
+
+static void *wait_as_a_daemon(void *arg)
+{
+    cress_case cases[] = { cress_on_timer(CRESS_SECONDS(100)), cress_on_fd(0, CRESS_PRI) };
+    cases[1].number = *(int *)arg;
+    CHECK_EQ(cress_wait(cases, 2, 1, CRESS_FOREVER, NULL), -ECANCELED);
+    return arg;
+}
+
+static void what_a_daemon_waits_for_keeps_nothing_going(void **state)
+{
+    (void)state;
+    int fds[2];
+    cress_greenlet *g;
+    cress_spawn_options o = CRESS_SPAWN_OPTIONS_INIT;
+    o.daemon = true;
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    CHECK_EQ(cress_spawn_with(&o, wait_as_a_daemon, fds, &g), 0);
+    CHECK_EQ(cress_yield(), 0);
+    cress_time start = clock_time;
+    CHECK_EQ(cress_loop_active(cress_hub_loop(cress_hub_current())), 0);
+    CHECK_EQ(cress_run(CRESS_FOREVER), 0);
+    CHECK_EQ(clock_time, start);
+    CHECK_EQ(cress_kill(g, CRESS_FOREVER), 0);
+    cress_unref(g);
+    CHECK_EQ(cress_close(fds[0]), 0);
+    CHECK_EQ(cress_close(fds[1]), 0);
+}
+
 static void *wait_for_timer(void *arg)
 {
     cress_case c = cress_on_timer(CRESS_SECONDS(100));
@@ -642,6 +697,8 @@ int main(void)
         TEST(one_thing_twice_happens_twice),
         TEST(nothing_that_could_happen_is_a_deadlock),
         TEST(a_descriptor_is_a_case),
+        TEST(a_closed_descriptor_is_told_whatever_has_its_number),
+        TEST(what_a_daemon_waits_for_keeps_nothing_going),
         TEST(a_cancelled_wait_leaves_nothing_behind),
         TEST(things_of_ones_own_can_be_waited_for),
         TEST(choose_takes_exactly_one_and_each_equally_often),
