@@ -198,6 +198,7 @@ static void start_now(struct timer *timer)
     struct cress_hub *h = x->co->thread->hub;
     h->loop.refs -= x->counted;
     x->counted = false;
+    x->timer.fire = park_time_out; /* from now on that is what it is for */
     runq_push(&h->loop.ready, &x->co->node);
 }
 
@@ -212,7 +213,8 @@ static int apply_extra(cress_coro *co, const cress_spawn_options *o)
     x->on_discard = o->on_discard;
     x->defer_limit = o->defer_limit;
     x->value_free = o->value_free;
-    x->timer.fire = start_now;
+    if (o->delay > 0)
+        x->timer.fire = start_now;
     return 0;
 }
 

@@ -20,14 +20,14 @@ noinline int hub_enter_slowly(struct cress_hub **out)
     return 0;
 }
 
-static void time_out(struct timer *timer)
+void park_time_out(struct timer *timer)
 {
     cress_coro *co = container_of(timer, struct hub_extra, timer)->co;
     hub_wake(co->thread->hub, co, -ETIMEDOUT);
 }
 
-noinline int hub_park_timed(struct cress_hub *h, cress_coro *self, const struct wait_info *info,
-                            cress_time timeout)
+static always_inline int park_timed(struct cress_hub *h, cress_coro *self,
+                                    const struct wait_info *info, cress_time timeout)
 {
     if (timeout == CRESS_FOREVER)
         return hub_park(h, self, info);
@@ -36,7 +36,6 @@ noinline int hub_park_timed(struct cress_hub *h, cress_coro *self, const struct 
         self->flags &= (uint8_t)~CORO_IN_PARK;
         return -ENOMEM;
     }
-    x->timer.fire = time_out;                  /* one that started later had another */
     x->counted = !(self->flags & CORO_DAEMON); /* (4) */
     h->loop.refs += x->counted;
     timer_start(&h->loop.timers, &x->timer, timeout);
@@ -47,6 +46,12 @@ noinline int hub_park_timed(struct cress_hub *h, cress_coro *self, const struct 
     h->loop.refs -= x->counted;
     x->counted = false;
     return why;
+}
+
+noinline int hub_park_timed(struct cress_hub *h, cress_coro *self, const struct wait_info *info,
+                            cress_time timeout)
+{
+    return park_timed(h, self, info, timeout);
 }
 
 void hub_unwait(struct cress_hub *h, cress_coro *co)
@@ -93,7 +98,7 @@ static noinline int park_for(cress_time timeout)
     if (timeout == 0)
         return -EAGAIN;
     self->flags |= CORO_IN_PARK;
-    return hub_park_timed(h, self, &park_info, timeout);
+    return park_timed(h, self, &park_info, timeout);
 }
 
 int cress_park(cress_time timeout)

@@ -96,6 +96,9 @@ static always_inline int hub_park(struct cress_hub *h, cress_coro *self,
 int hub_park_timed(struct cress_hub *h, cress_coro *self, const struct wait_info *info,
                    cress_time timeout);
 
+/* What its timer does. */
+void park_time_out(struct timer *timer);
+
 /* The same for a time, or CRESS_FOREVER. Not for 0. */
 static always_inline int hub_park_until(struct cress_hub *h, cress_coro *self,
                                         const struct wait_info *info, cress_time timeout)

@@ -68,6 +68,8 @@ static void settle_fresh(struct timers *w)
     struct list *node;
     while ((node = list_pop(&w->fresh)) != NULL) {
         struct timer *t = container_of(node, struct timer, fresh);
+        if (!timer_armed(t))
+            continue;
         /* CRESS_FOREVER is nobody's deadline here: what would overflow comes just before. */
         if (__builtin_add_overflow(w->now, t->deadline, &t->deadline) || t->deadline == TIMER_NEVER)
             t->deadline = TIMER_NEVER - 1;
@@ -312,7 +314,6 @@ static cress_time slot_latest(struct timers *w, struct list *list, cress_time st
 
 cress_time timers_next(struct timers *w)
 {
-    invariant(list_empty(&w->fresh));
     cress_time least = TIMER_NEVER;
     if (first_due(w) != NULL)
         for (struct list *n = w->due.next; n != &w->due && of_link(n)->key < least; n = n->next)
@@ -356,10 +357,7 @@ bool timers_check(const struct timers *w)
         linked += wanted(of_link(n));
     for (struct list *n = w->come.next; n != &w->come; n = n->next)
         linked += wanted(of_link(n));
-    for (struct list *n = w->fresh.next; n != &w->fresh; n = n->next) {
-        if (!timer_armed(container_of(n, struct timer, fresh))) /* (3) */
-            return false;
-        linked++;
-    }
+    for (struct list *n = w->fresh.next; n != &w->fresh; n = n->next)
+        linked += timer_armed(container_of(n, struct timer, fresh));
     return linked == w->armed;
 }

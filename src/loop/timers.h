@@ -14,14 +14,15 @@
  *     for good: before its memory goes.
  * (2) Starting reads no clock. The timer waits in `fresh`, with its timeout relative, for the next
  *     reading, and counts from there: so it is never early. One that is stopped before never
- *     touches the wheel.
+ *     touches the wheel; it stays in `fresh` until the reading, so that started and stopped again
+ *     and again it costs a few stores.
  *
  * And one about waking: a timer for a millisecond or more has slack, one part in 256 to 512 of its
  * timeout and at most a millisecond, by which a loop that waits may wake later than the deadline,
  * so that it wakes once for many timers. poll(2) and epoll_wait(2) allow themselves the same.
  * Shorter ones have none. A loop that is awake fires them without regard to it.
  *
- * (3) A timer is armed exactly when its deadline is not NEVER. It is in `fresh` only if armed.
+ * (3) A timer is armed exactly when its deadline is not NEVER.
  * (4) A linked timer's key is no later than its deadline: it is looked at in time.
  *
  * Not here: who wants to be told. See loop.c and hub/park.h for what `fire` does.
@@ -114,13 +115,13 @@ static inline void timer_stop(struct timers *w, struct timer *t)
         return;
     w->armed--;
     t->deadline = TIMER_NEVER;
-    list_remove(&t->fresh);
 }
 
 /* Stop it and let go of its memory. */
 static inline void timer_remove(struct timers *w, struct timer *t)
 {
     timer_stop(w, t);
+    list_remove(&t->fresh);
     list_remove(&t->link);
 }
 
