@@ -1,4 +1,5 @@
 /* error - where errors go that have nowhere else to go. */
+#include "base/closed.h"
 #include "base/sys.h"
 #include "hub/hub.h"
 
@@ -13,14 +14,24 @@ static void to_stderr(const cress_greenlet *g, const char *context, int error)
     cress__sys_complain(who, g != NULL ? ": " : "", context, error);
 }
 
+/* The hook is a callback like others, and may stand on the stack of anybody: it must not block.
+ * What it does wrong itself is told without it. */
 void hub_report(struct cress_hub *h, struct cress_greenlet *g, const char *context, int error)
 {
-    if (h != NULL && h->error_fn != NULL)
-        h->error_fn(h, g, context, error, h->error_arg);
-    else if (default_fn != NULL)
-        default_fn(h, g, context, error, default_arg);
-    else
+    static thread_local_fast bool inside;
+    bool own = h != NULL && h->error_fn != NULL;
+    if (inside || (!own && default_fn == NULL)) {
         to_stderr(g, context, error);
+        return;
+    }
+    inside = true;
+    cress__closed++;
+    if (own)
+        h->error_fn(h, g, context, error, h->error_arg);
+    else
+        default_fn(h, g, context, error, default_arg);
+    cress__closed--;
+    inside = false;
 }
 
 void cress_set_error_hook(cress_error_fn fn, void *arg)

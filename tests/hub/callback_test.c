@@ -190,6 +190,43 @@ static void a_hub_without_a_hook_uses_the_default(void **state)
     cress_set_error_hook(NULL, NULL);
 }
 
+static int hooks;
+
+static void fail_too(cress_hub *hub, cress_greenlet *g, const char *context, int error, void *arg)
+{
+    (void)hub, (void)g, (void)context, (void)error, (void)arg;
+    hooks++;
+    CHECK_EQ(cress_sleep(CRESS_MS(1)), -EPERM);
+}
+
+static void *fails(void *arg)
+{
+    cress_exit_error(-EIO);
+    return arg;
+}
+
+static void fail_twice(void *arg)
+{
+    cress_callback node = { 0 };
+    CHECK_EQ(cress_hub_set_error_hook(NULL, fail_too, NULL), 0);
+    CHECK_EQ(cress_post(NULL, &node, refuse, arg), 0);
+    CHECK_EQ(cress_go(fails, NULL), 0);
+    CHECK_EQ(cress_sleep(CRESS_MS(2)), 0); /* nobody is disturbed */
+    CHECK_EQ(hooks, 2);
+}
+
+static void a_hook_that_fails_itself_is_told_without_it(void **state)
+{
+    (void)state;
+    CHECK_EQ(cress_hub_destroy(0), 0);
+    struct child_result result;
+    child_run(fail_twice, NULL, 10000, &result);
+    CHECK_EQ(result.status, 0);
+    CHECK_EQ(result.signal, 0);
+    CHECK_STR(result.error, "cress: a callback would have to wait: EPERM\n"
+                            "cress: a callback would have to wait: EPERM\n");
+}
+
 static void fail_in_child(void *arg)
 {
     CHECK_EQ(cress_hub_set_error_hook(NULL, NULL, NULL), 0);
@@ -224,6 +261,7 @@ int main(void)
         TEST(a_callback_may_spawn_and_wake),
         TEST(a_negative_result_goes_to_the_hook),
         TEST(a_hub_without_a_hook_uses_the_default),
+        TEST(a_hook_that_fails_itself_is_told_without_it),
         TEST(the_default_writes_one_line_to_stderr),
     };
     return RUN_TESTS_APART(tests);
