@@ -14,23 +14,24 @@ static void to_stderr(const cress_greenlet *g, const char *context, int error)
     cress__sys_complain(who, g != NULL ? ": " : "", context, error);
 }
 
-/* A hook may stand on the stack of anybody, in the middle of anything: it must not block. What it
- * does wrong itself is not its own to be told. */
+/* The hook is a callback like others, and may stand on the stack of anybody: it must not block.
+ * What it does wrong itself is told without it. */
 void hub_report(struct cress_hub *h, struct cress_greenlet *g, const char *context, int error)
 {
+    static thread_local_fast bool inside;
     bool own = h != NULL && h->error_fn != NULL;
-    cress_error_fn fn = own ? h->error_fn : default_fn;
-    if (fn == NULL || (h != NULL && h->reporting)) {
+    if (inside || (!own && default_fn == NULL)) {
         to_stderr(g, context, error);
         return;
     }
-    if (h != NULL)
-        h->reporting = true;
+    inside = true;
     cress__closed++;
-    fn(h, g, context, error, own ? h->error_arg : default_arg);
+    if (own)
+        h->error_fn(h, g, context, error, h->error_arg);
+    else
+        default_fn(h, g, context, error, default_arg);
     cress__closed--;
-    if (h != NULL)
-        h->reporting = false;
+    inside = false;
 }
 
 void cress_set_error_hook(cress_error_fn fn, void *arg)

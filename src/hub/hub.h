@@ -43,7 +43,6 @@ struct cress_hub {
     int32_t budget, quantum;
     int32_t io_run; /* I/O calls that succeeded since the last park */
     bool in_run;    /* main waits in cress_run() */
-    bool reporting; /* its error hook is being called */
     struct thread *thread;
     cress_coro *service;
     cress_coro *main_co; /* (4) */
