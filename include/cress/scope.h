@@ -81,16 +81,18 @@ CRESS_API int cress_shield_end(cress_shield *shield);
  */
 CRESS_API int cress_cancel_ack(void);
 
-/** Why the last call of this greenlet returned -ECANCELED: the address of the cress_timeout or
- * cress_token, or of its own cress_greenlet when it was killed; NULL when -ECANCELED came from the
- * kernel or there was none.
+/** Why the call of this greenlet that has just returned -ECANCELED did so: the address of the
+ * cress_timeout or cress_token, or of its own cress_greenlet when it was killed; NULL when
+ * -ECANCELED came from the kernel. It is forgotten when the greenlet next waits.
  *
  * Never switches. Any thread.
  */
 CRESS_API const void *cress_cancel_cause(void);
 
 /** Something thrown at a greenlet with cress_throw(): the thrower's memory until destroy, if given,
- * is called with it; exactly once, delivered or not. */
+ * is called with it; exactly once, delivered or not. Delivered, that is at the receiver's next
+ * cancellation point, so that what caught it can look at it first; otherwise at its end. It must
+ * not block. */
 typedef struct cress_token {
     void (*destroy)(struct cress_token *token);
     void *value;
@@ -98,7 +100,8 @@ typedef struct cress_token {
 } cress_token;
 
 /** Make one cancellation point of g return -ECANCELED with the token as its cause: the one it
- * waits in, else the next. Several throws queue in order. Unlike a kill it does not stay.
+ * waits in, else the next. Several throws queue in order. Unlike a kill it does not stay. A shield
+ * holds it back like the scopes around it.
  *
  * Never switches. g's thread, or any if it is shared.
  *

@@ -357,6 +357,13 @@ int cress_cancel_ack(void)
     return 0;
 }
 
+void scope_forget_cause(void)
+{
+    const struct thread *t = cress__thread;
+    if (t != NULL)
+        t->current->flags &= (uint8_t)~CORO_CAUSE;
+}
+
 const void *cress_cancel_cause(void)
 {
     const struct thread *t = cress__thread;

@@ -78,6 +78,9 @@ int scope_end(cress_coro *co);
 /* The same in a child process for one of the parent's: no destructor is called. */
 void scope_drop(cress_coro *co);
 
+/* The kernel said -ECANCELED: that has no cause of ours. */
+void scope_forget_cause(void);
+
 /* Under a shield from here on, for at most limit; NULL: no memory. To be ended by scope_end(). */
 struct scope_block *scope_shield(struct cress_hub *h, cress_coro *self, cress_time limit);
 

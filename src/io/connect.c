@@ -70,7 +70,7 @@ int cress_accept(int fd, struct sockaddr *address, socklen_t *length)
         if (connection_gone(accepted))
             continue;
         if (accepted != -EAGAIN)
-            return accepted;
+            return (int)fd_failed(accepted);
         error = fd_wait(&c);
         if (error < 0)
             return error;
@@ -120,12 +120,12 @@ int cress_connect(int fd, const struct sockaddr *address, socklen_t length)
             return -ETIMEDOUT;
     }
     if (error != -EINPROGRESS && error != -EALREADY && error != -EINTR)
-        return error;
+        return (int)fd_failed(error);
     error = fd_wait(&c);
     if (error < 0)
         return error;
     int result = 0;
     socklen_t size = sizeof result;
     error = sys_getsockopt(fd, SOL_SOCKET, SO_ERROR, &result, &size);
-    return error < 0 ? error : -result;
+    return (int)fd_failed(error < 0 ? error : -result);
 }

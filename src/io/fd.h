@@ -67,6 +67,14 @@ int fd_wait(struct fd_call *c);
 /* The same with a timeout of the caller's. Without events: for its being closed only. */
 int fd_wait_until(struct fd_call *c, cress_time timeout);
 
+/* What the kernel said no with is the call's result. Its own -ECANCELED has no cause of ours. */
+static inline ssize_t fd_failed(ssize_t error)
+{
+    if (unlikely(error == -ECANCELED))
+        scope_forget_cause();
+    return error;
+}
+
 /* A call succeeded without waiting: after many in a row others get a turn. */
 void fd_breathe(struct cress_hub *h);
 

@@ -139,7 +139,7 @@ static always_inline ssize_t take(int fd, step_fn step, const struct transfer *t
             if (r == -EINTR)
                 continue;
             if (r != -EAGAIN || (t->flags & AT_ONCE))
-                return r;
+                return fd_failed(r);
         }
         error = fd_wait(&c);
         if (unlikely(error < 0))
@@ -162,7 +162,7 @@ static always_inline ssize_t give(int fd, step_fn step, const struct transfer *t
         if (r == -EINTR)
             continue;
         if (r != -EAGAIN || (t->flags & MSG_DONTWAIT))
-            return r;
+            return fd_failed(r);
         error = fd_wait(&c);
         if (unlikely(error < 0))
             return error;

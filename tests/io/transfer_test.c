@@ -468,13 +468,13 @@ static void no_call_raises_sigpipe(void **state)
     in_child(write_to_nobody);
 }
 
-/* An older kernel: it knows no pwritev2, so neither RWF_NOSIGNAL nor RWF_NOWAIT for writes. */
-static void without_pwritev2(void *arg)
+/* From here on, system call `number` of this process fails with `error`. */
+static void refuse(int number, int error)
 {
     struct sock_filter code[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pwritev2, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EOPNOTSUPP),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)number, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)error),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
     struct sock_fprog program = { sizeof code / sizeof code[0], code };
@@ -483,6 +483,12 @@ static void without_pwritev2(void *arg)
         fprintf(stderr, "no seccomp here\n");
         _exit(77);
     }
+}
+
+/* An older kernel: it knows no pwritev2, so neither RWF_NOSIGNAL nor RWF_NOWAIT for writes. */
+static void without_pwritev2(void *arg)
+{
+    refuse(SYS_pwritev2, EOPNOTSUPP);
     write_to_nobody(arg);
     /* One that was pending before stays. */
     sigset_t pipe_only, pending, old;
@@ -500,12 +506,33 @@ static void without_pwritev2(void *arg)
     CHECK(sigismember(&old, SIGPIPE));
 }
 
-static void an_older_kernel_raises_no_sigpipe_either(void **state)
+/* A kernel that says ECANCELED itself, as some file systems do: not to be taken for a timeout that
+ * was told of before. */
+static void cancelled_by_the_kernel(void *arg)
 {
-    (void)state;
+    int fds[2];
+    char byte;
+    cress_timeout limit = { 0 };
+    (void)arg;
+    tcp_pair(fds);
+    CHECK_EQ(cress_timeout_start(&limit, 0), 0);
+    CHECK_EQ(cress_recv(fds[0], &byte, 1, 0), -ECANCELED);
+    CHECK(cress_cancel_cause() == &limit);
+    CHECK(cress_timeout_stop(&limit));
+    refuse(SYS_recvfrom, ECANCELED);
+    refuse(SYS_sendto, ECANCELED);
+    CHECK_EQ(cress_recv(fds[0], &byte, 1, 0), -ECANCELED);
+    CHECK(cress_cancel_cause() == NULL);
+    CHECK_EQ(cress_send(fds[0], "x", 1, 0), -ECANCELED);
+    CHECK(cress_cancel_cause() == NULL);
+    close_pair(fds);
+}
+
+static void in_filtered_child(void (*fn)(void *))
+{
     CHECK_EQ(cress_hub_destroy(0), 0);
     struct child_result result;
-    child_run(without_pwritev2, NULL, 20000, &result);
+    child_run(fn, NULL, 20000, &result);
     if (result.status == 77) {
         printf("        skipped: %s", result.error);
         skip();
@@ -513,6 +540,18 @@ static void an_older_kernel_raises_no_sigpipe_either(void **state)
     if (result.status != 0 || result.signal != 0)
         printf("%s\n%s\n", child_words(&result), result.error);
     CHECK(result.status == 0 && result.signal == 0 && !result.timed_out);
+}
+
+static void an_older_kernel_raises_no_sigpipe_either(void **state)
+{
+    (void)state;
+    in_filtered_child(without_pwritev2);
+}
+
+static void what_the_kernel_cancels_has_no_cause(void **state)
+{
+    (void)state;
+    in_filtered_child(cancelled_by_the_kernel);
 }
 
 /* --- flags and forms ------------------------------------------------------------------------- */
@@ -836,6 +875,7 @@ int main(void)
         TEST(errno_is_left_alone),
         TEST(no_call_raises_sigpipe),
         TEST(an_older_kernel_raises_no_sigpipe_either),
+        TEST(what_the_kernel_cancels_has_no_cause),
         TEST(the_flags_of_recv),
         TEST(all_forms_move_bytes),
         TEST(all_of_it_or_how_much),
