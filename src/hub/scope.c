@@ -164,7 +164,8 @@ noinline int scope_woken(cress_coro *self)
 void scope_alarm(cress_coro *co)
 {
     co->flags |= CORO_ALARM;
-    if ((co->flags & CORO_WAITING) && find(co, &(struct scope *){ NULL }) != NOTHING)
+    if ((co->flags & CORO_WAITING) && !co->info->firm &&
+        find(co, &(struct scope *){ NULL }) != NOTHING)
         hub_wake(co->thread->hub, co, -ECANCELED);
 }
 
