@@ -11,6 +11,7 @@
  *     cress/scope.h     timeouts, shields, cancellation
  *     cress/waiter.h    park and unpark, the one-shot waiter
  *     cress/wait.h      waiting for several things at once
+ *     cress/sync.h      events, results, semaphores, locks
  *     cress/io.h        read, write, accept, ... on plain file descriptors
  *     cress/net.h       addresses, dial, listen
  *     cress/server.h    a server that runs a greenlet for each connection
@@ -32,6 +33,7 @@
 #include <cress/net.h>
 #include <cress/scope.h>
 #include <cress/server.h>
+#include <cress/sync.h>
 #include <cress/wait.h>
 #include <cress/waiter.h>
 

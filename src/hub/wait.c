@@ -71,9 +71,13 @@ static void leave(struct case_wait *wait)
     }
 }
 
+/* The greenlet is dropped: what was handed to it goes back, see (4) in wait.h. */
 static void unlink_wait(const struct wait_info *info)
 {
-    leave(container_of(info, struct case_wait, info));
+    struct case_wait *wait = container_of(info, struct case_wait, info);
+    if (wait->chosen != NULL)
+        wait->chosen->ready = false;
+    leave(wait);
 }
 
 static void begin(struct case_wait *wait, struct cress_hub *h, cress_case *cases, size_t n)

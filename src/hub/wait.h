@@ -13,6 +13,8 @@
  * (1) `fired` of a case is linked only while `wait` is set.
  * (2) ops->unlink is called exactly once for each link that gave 0.
  * (3) `chosen` is set at most once, and only while the wait is parked or woken.
+ * (4) When ops->unlink is called for what was chosen, its `ready` says whether it was for good: not
+ *     so when the greenlet is dropped before it has run.
  */
 #ifndef CRESS_HUB_WAIT_H
 #define CRESS_HUB_WAIT_H

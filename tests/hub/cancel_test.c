@@ -40,6 +40,15 @@ struct place {
     cress_greenlet *target, *bystander;
     bool go; /* target: end */
     cress_waiter waiter;
+    cress_event event;
+    cress_result result;
+    cress_sem sem, fair;
+    cress_mutex mutex, fair_mutex;
+    cress_rwlock lock;
+    cress_cond cond;
+    cress_barrier barrier;
+    cress_once once;
+    cress_latch latch;
     int fds[2]; /* the call's end, the other one */
     int listener;
     struct sockaddr_un address;
@@ -69,7 +78,7 @@ static void unpark(struct place *p)
 }
 
 /* Killed or not, it ends when it is told to. */
-static void *lives_on(void *arg)
+static int live_on(void *arg)
 {
     struct place *p = arg;
     cress_shield shield = { 0 };
@@ -77,6 +86,27 @@ static void *lives_on(void *arg)
     while (!p->go)
         CHECK_EQ(cress_park(CRESS_SECONDS(1000)), 0);
     CHECK_EQ(cress_shield_end(&shield), 0);
+    return 0;
+}
+
+static void *lives_on(void *arg)
+{
+    live_on(arg);
+    return NULL;
+}
+
+/* All that can be held is, until then. */
+static void *holds(void *arg)
+{
+    struct place *p = arg;
+    CHECK_EQ(cress_mutex_lock(&p->mutex, 0), 0);
+    CHECK_EQ(cress_mutex_lock(&p->fair_mutex, 0), 0);
+    CHECK_EQ(cress_rwlock_wrlock(&p->lock, 0), 0);
+    p->once = (cress_once){ { 0 } };
+    CHECK_EQ(cress_once_run(&p->once, live_on, p, 0), 0);
+    CHECK_EQ(cress_rwlock_unlock(&p->lock), 0);
+    CHECK_EQ(cress_mutex_unlock(&p->mutex), 0);
+    CHECK_EQ(cress_mutex_unlock(&p->fair_mutex), 0);
     return NULL;
 }
 
@@ -86,19 +116,29 @@ static void *waits_for_ever(void *arg)
     return arg;
 }
 
-static void new_target(struct place *p)
+static void new_greenlet(struct place *p, cress_fn fn)
 {
     if (p->target != NULL && !cress_ready(p->target))
         return;
     cress_unref(p->target);
     p->go = false;
-    p->target = cress_spawn(lives_on, p);
+    p->target = cress_spawn(fn, p);
     if (p->bystander == NULL) {
         cress_spawn_options o = CRESS_SPAWN_OPTIONS_INIT;
         o.daemon = true;
         CHECK_EQ(cress_spawn_with(&o, waits_for_ever, NULL, &p->bystander), 0);
     }
     CHECK_EQ(cress_yield(), 0); /* it is to wait */
+}
+
+static void new_target(struct place *p)
+{
+    new_greenlet(p, lives_on);
+}
+
+static void new_holder(struct place *p)
+{
+    new_greenlet(p, holds);
 }
 
 static void end_target(struct place *p)
@@ -129,6 +169,64 @@ static void new_both(struct place *p)
 {
     new_value(p);
     new_target(p);
+}
+
+static void clear(struct place *p)
+{
+    CHECK_EQ(cress_event_clear(&p->event), 0);
+}
+
+static void set(struct place *p)
+{
+    CHECK_EQ(cress_event_set(&p->event), 0);
+}
+
+static void new_result(struct place *p)
+{
+    CHECK_EQ(cress_result_init(&p->result, 0), 0);
+}
+
+static void set_result(struct place *p)
+{
+    CHECK_EQ(cress_result_set(&p->result, p), 0);
+}
+
+static void no_units(struct place *p)
+{
+    while (cress_sem_try_acquire(&p->sem) == 0)
+        ;
+    while (cress_sem_try_acquire(&p->fair) == 0)
+        ;
+}
+
+static void release(struct place *p)
+{
+    CHECK_EQ(cress_sem_release(&p->sem), 0);
+}
+
+static void release_fair(struct place *p)
+{
+    CHECK_EQ(cress_sem_release(&p->fair), 0);
+}
+
+static void signal_it(struct place *p)
+{
+    CHECK_EQ(cress_cond_signal(&p->cond), 0);
+}
+
+static void come_last(struct place *p)
+{
+    CHECK_EQ(cress_barrier_wait(&p->barrier, 0), 1);
+}
+
+static void shut(struct place *p)
+{
+    CHECK_EQ(cress_latch_init(&p->latch, 1, 0), 0);
+}
+
+static void count_down(struct place *p)
+{
+    CHECK_EQ(cress_latch_count_down(&p->latch, 1), 0);
 }
 
 static void two_bytes(struct place *p)
@@ -345,6 +443,117 @@ static int iwait_next(struct place *p, cress_time timeout)
     return r;
 }
 
+static int event_wait(struct place *p, cress_time timeout)
+{
+    return cress_event_wait(&p->event, timeout);
+}
+
+static int result_get(struct place *p, cress_time timeout)
+{
+    void *value = NULL;
+    int error = 1;
+    int r = cress_result_get(&p->result, timeout, &value, &error);
+    CHECK(value == (r == 0 ? p : NULL));
+    CHECK_EQ(error, r == 0 ? 0 : 1);
+    return r;
+}
+
+static int sem_acquire(struct place *p, cress_time timeout)
+{
+    return cress_sem_acquire(&p->sem, timeout);
+}
+
+static int fair_acquire(struct place *p, cress_time timeout)
+{
+    return cress_sem_acquire(&p->fair, timeout);
+}
+
+/* What was locked is unlocked again at once. */
+static int mutex_lock(struct place *p, cress_time timeout)
+{
+    int r = cress_mutex_lock(&p->mutex, timeout);
+    CHECK_EQ(cress_mutex_unlock(&p->mutex), r == 0 ? 0 : -EPERM);
+    return r;
+}
+
+static int fair_lock(struct place *p, cress_time timeout)
+{
+    int r = cress_mutex_lock(&p->fair_mutex, timeout);
+    CHECK_EQ(cress_mutex_unlock(&p->fair_mutex), r == 0 ? 0 : -EPERM);
+    return r;
+}
+
+static int rdlock(struct place *p, cress_time timeout)
+{
+    int r = cress_rwlock_rdlock(&p->lock, timeout);
+    CHECK_EQ(cress_rwlock_unlock(&p->lock), r == 0 ? 0 : -EPERM);
+    return r;
+}
+
+static int wrlock(struct place *p, cress_time timeout)
+{
+    int r = cress_rwlock_wrlock(&p->lock, timeout);
+    CHECK_EQ(cress_rwlock_unlock(&p->lock), r == 0 ? 0 : -EPERM);
+    return r;
+}
+
+static int cond_wait(struct place *p, cress_time timeout)
+{
+    CHECK_EQ(cress_mutex_lock(&p->mutex, 0), 0);
+    int r = cress_cond_wait(&p->cond, &p->mutex, timeout);
+    CHECK_EQ(cress_mutex_unlock(&p->mutex), 0);
+    return r;
+}
+
+static int barrier_wait(struct place *p, cress_time timeout)
+{
+    return cress_barrier_wait(&p->barrier, timeout);
+}
+
+static int once_run(struct place *p, cress_time timeout)
+{
+    return cress_once_run(&p->once, live_on, p, timeout);
+}
+
+static int latch_wait(struct place *p, cress_time timeout)
+{
+    return cress_latch_wait(&p->latch, timeout);
+}
+
+static int wait_event(struct place *p, cress_time timeout)
+{
+    cress_case cases[] = { cress_on_event(&p->event), cress_on_greenlet(p->bystander) };
+    return all_of(cress_wait(cases, 2, 1, timeout, NULL), 1, timeout);
+}
+
+static int choose_event(struct place *p, cress_time timeout)
+{
+    cress_case cases[] = { cress_on_sem(&p->fair), cress_on_event(&p->event) };
+    return first_of(cress_choose(cases, 2, timeout), 1);
+}
+
+static int choose_result(struct place *p, cress_time timeout)
+{
+    cress_case cases[] = { cress_on_sem(&p->fair), cress_on_result(&p->result) };
+    int r = first_of(cress_choose(cases, 2, timeout), 1);
+    CHECK(cases[1].data == (r == 0 ? p : NULL));
+    return r;
+}
+
+static int choose_sem(struct place *p, cress_time timeout)
+{
+    cress_case cases[] = { cress_on_sem(&p->sem), cress_on_sem(&p->fair) };
+    return first_of(cress_choose(cases, 2, timeout), 0);
+}
+
+static int wait_sem(struct place *p, cress_time timeout)
+{
+    cress_case cases[] = { cress_on_sem(&p->sem), cress_on_sem(&p->sem) };
+    int r = all_of(cress_wait(cases, 2, CRESS_ALL, timeout, NULL), 2, timeout);
+    CHECK_EQ(cress_sem_try_acquire(&p->sem), r == 0 ? 0 : -EAGAIN);
+    return r;
+}
+
 static int do_wait_fd(struct place *p, cress_time timeout)
 {
     int r = cress_wait_fd(p->fds[0], CRESS_IN, timeout);
@@ -544,6 +753,23 @@ static const struct row rows[] = {
     { "choose a waiter", TIMED | TRIES, new_both, choose_waiter, hand_over },
     { "choose a fd", TIMED | TRIES, new_target, choose_fd, two_bytes },
     { "iwait_next", TIMED | TRIES, new_target, iwait_next, end_target },
+    { "event_wait", TIMED | TRIES, clear, event_wait, set },
+    { "result_get", TIMED | TRIES, new_result, result_get, set_result },
+    { "sem_acquire", TIMED | TRIES, no_units, sem_acquire, release },
+    { "sem_acquire, fair", TIMED | TRIES, no_units, fair_acquire, release_fair },
+    { "mutex_lock", TIMED | TRIES, new_holder, mutex_lock, end_target },
+    { "mutex_lock, fair", TIMED | TRIES, new_holder, fair_lock, end_target },
+    { "rwlock_rdlock", TIMED | TRIES, new_holder, rdlock, end_target },
+    { "rwlock_wrlock", TIMED | TRIES, new_holder, wrlock, end_target },
+    { "cond_wait", TIMED | TRIES, nothing, cond_wait, signal_it },
+    { "barrier_wait", TIMED | TRIES | ALONE, nothing, barrier_wait, come_last },
+    { "once_run", TIMED | TRIES, new_holder, once_run, end_target },
+    { "latch_wait", TIMED | TRIES, shut, latch_wait, count_down },
+    { "wait for an event", TIMED | TRIES, clear, wait_event, set },
+    { "choose an event", TIMED | TRIES, clear, choose_event, set },
+    { "choose a result", TIMED | TRIES, new_result, choose_result, set_result },
+    { "choose a semaphore", TIMED | TRIES, no_units, choose_sem, release },
+    { "wait for a semaphore", TIMED | TRIES | ALONE, no_units, wait_sem, release },
     { "run", TIMED | TRIES | ALONE | IN_MAIN, new_target, do_run, end_target },
     { "wait_fd", TIMED | TRIES | ALONE, nothing, do_wait_fd, two_bytes },
     { "poll", TIMED | YIELDS | TWO_TURNS, nothing, do_poll, two_bytes },
@@ -731,6 +957,9 @@ static void open_place(struct place *p)
 {
     static int number;
     *p = (struct place){ .address.sun_family = AF_UNIX };
+    CHECK_EQ(cress_sem_init(&p->fair, 0, CRESS_FAIR), 0);
+    CHECK_EQ(cress_mutex_init(&p->fair_mutex, CRESS_FAIR), 0);
+    CHECK_EQ(cress_barrier_init(&p->barrier, 2, 0), 0);
     unix_pair(p->fds);
     p->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
     CHECK_GE(p->listener, 0);

@@ -37,6 +37,7 @@ PUBLIC = {
     "greenlet": "hub",
     "scope": "hub",
     "wait": "hub",
+    "sync": "sync",
     "io": "io",
     "net": "net",
     "server": "serve",
