@@ -36,7 +36,7 @@ struct wait_info {
     const char *what; /* "reading fd" */
     long number;      /* printed behind it if `numbered` */
     bool numbered;
-    bool firm; /* nothing cancels it: who waits has to have what it waits for */
+    bool firm;                    /* nothing cancels it: who waits has to have what it waits for */
     const cress_greenlet *target; /* its name is printed behind, if not NULL */
     /* The coroutine is dropped: leave the lists that it would leave after the wait. NULL: it is in
      * none. */

@@ -53,8 +53,8 @@ struct waiting {
     struct wait_info info;
 };
 
-#define WAITING(on, words, dropped) \
-    {                                                              \
+#define WAITING(on, words, dropped)                                     \
+    {                                                                   \
         .object = (on), .info = {.what = (words), .unlink = (dropped) } \
     }
 
@@ -73,10 +73,14 @@ static inline struct place *place_of_case(cress_case *c)
     return (struct place *)(void *)c->words;
 }
 
-/* Whether this thread may use an object: 0 or -EXDEV. */
+/* Whether this thread may use an object: 0 or -EXDEV. In a child process those leave the line now
+ * that are not there any more. */
 static inline int line_check(const struct line *line)
 {
-    return likely(line->hub == NULL) || line->hub == hub_current() ? 0 : -EXDEV;
+    if (likely(line->hub == NULL))
+        return 0;
+    closed();
+    return line->hub == NULL || line->hub == hub_current() ? 0 : -EXDEV;
 }
 
 /* The first that waits; NULL: nobody. */

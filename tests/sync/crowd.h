@@ -71,8 +71,9 @@ static inline void enter(struct member *m, const char *name,
                          int (*call)(void *object, cress_time timeout), void *object,
                          cress_time timeout)
 {
-    *m = (struct member){ .name = name, .call = call, .object = object, .timeout = timeout,
-                          .result = 1000 };
+    *m = (struct member){
+        .name = name, .call = call, .object = object, .timeout = timeout, .result = 1000
+    };
     m->g = cress_spawn(member_runs, m);
     CHECK(m->g != NULL);
     yield();

@@ -111,8 +111,8 @@ static void ten_thousand_are_woken_by_one_set(void **state)
     static struct member many[MANY];
     cress_event e = { { 0 } };
     for (int i = 0; i < MANY; i++) {
-        many[i] = (struct member){ .name = "", .call = wait_on, .object = &e,
-                                   .timeout = CRESS_FOREVER };
+        many[i] =
+            (struct member){ .name = "", .call = wait_on, .object = &e, .timeout = CRESS_FOREVER };
         many[i].g = cress_spawn(member_runs, &many[i]);
     }
     yield();
