@@ -12,6 +12,7 @@
  *     cress/waiter.h    park and unpark, the one-shot waiter
  *     cress/wait.h      waiting for several things at once
  *     cress/sync.h      events, results, semaphores, locks
+ *     cress/queue.h     queues
  *     cress/io.h        read, write, accept, ... on plain file descriptors
  *     cress/net.h       addresses, dial, listen
  *     cress/server.h    a server that runs a greenlet for each connection
@@ -31,6 +32,7 @@
 #include <cress/io.h>
 #include <cress/loop.h>
 #include <cress/net.h>
+#include <cress/queue.h>
 #include <cress/scope.h>
 #include <cress/server.h>
 #include <cress/sync.h>

@@ -42,7 +42,8 @@ struct place {
     cress_case *c;
     void *item; /* a queue's affair */
     bool granted;
-    uint8_t kind; /* the object's affair */
+    uint8_t kind; /* the object's affair, as is error */
+    int32_t error;
 };
 _Static_assert(sizeof(struct place) <= sizeof(((cress_case *)0)->words), "cress_case.words");
 

@@ -38,6 +38,7 @@ PUBLIC = {
     "scope": "hub",
     "wait": "hub",
     "sync": "sync",
+    "queue": "sync",
     "io": "io",
     "net": "net",
     "server": "serve",
