@@ -13,6 +13,7 @@
  *     cress/wait.h      waiting for several things at once
  *     cress/sync.h      events, results, semaphores, locks
  *     cress/queue.h     queues
+ *     cress/chan.h      channels
  *     cress/io.h        read, write, accept, ... on plain file descriptors
  *     cress/net.h       addresses, dial, listen
  *     cress/server.h    a server that runs a greenlet for each connection
@@ -26,6 +27,7 @@
 #define CRESS_H
 
 #include <cress/base.h>
+#include <cress/chan.h>
 #include <cress/coro.h>
 #include <cress/greenlet.h>
 #include <cress/hub.h>

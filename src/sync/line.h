@@ -162,6 +162,26 @@ static inline void line_grant_all(struct line *line)
         line_grant(line, p);
 }
 
+/* The first that waits has what it waits for, or an error instead, and leaves at once: nobody can
+ * take it back. false: it was a case that only looked. */
+static inline bool line_settle(struct line *line, struct place *p, int error)
+{
+    p->error = error;
+    bool taken = line_grant(line, p);
+    line_leave(line, p);
+    if (p->c != NULL && taken)
+        p->c->result = error;
+    return taken;
+}
+
+/* Nobody in this line gets what he waits for. */
+static inline void line_turn_away(struct line *line, int error)
+{
+    struct place *p;
+    while ((p = line_first(line)) != NULL)
+        line_settle(line, p, error);
+}
+
 /* A call that would have to wait: may it? 0; -EXDEV; -EPERM in a callback; -ECANCELED; or no hub.
  * Others may have run when it says 0: look again. */
 static inline int line_enter(const struct line *line, struct cress_hub **h)

@@ -7,7 +7,7 @@
  * (1) `promised` counts the granted places among the getters; it is at most the number of items.
  * (2) While more items are there than promised, nobody waits to get; while there is room, nobody
  *     waits to put.
- * (3) A place that is settled has left its line with what it waited for: an item, a copy, an error.
+ * (3) A getter that is SETTLED was given its item before its turn.
  */
 #include "base/options.h"
 #include "sync/line.h"
@@ -15,7 +15,7 @@
 
 #include <cress/queue.h>
 
-enum kind { GET, PEEK, SETTLED, COPIED };
+enum kind { GET, PEEK, SETTLED };
 
 struct queue {
     struct line getters, putters, joiners;
@@ -101,25 +101,6 @@ int cress_queue_done(cress_queue *public)
 
 /* --- serving those who wait ------------------------------------------------------------------ */
 
-/* p has what it waited for, granted before or now. */
-static void settle(struct line *line, struct place *p, int error)
-{
-    p->kind = SETTLED;
-    p->error = error;
-    if (!p->granted)
-        line_grant(line, p);
-    line_leave(line, p);
-}
-
-/* A case leaves; true: it is the choice, and has an effect now. */
-static bool chosen(struct line *line, cress_case *c, int result)
-{
-    if (!line_grant(line, place_of_case(c)))
-        return false;
-    c->result = result;
-    return true;
-}
-
 static bool has_room(const struct queue *q)
 {
     return q->max == 0 || q->store.n < q->max;
@@ -140,16 +121,14 @@ static void serve(struct queue *q)
             int error = store_reserve(s);
             if (error == 0)
                 store(q, p->item);
-            settle(&q->putters, p, error);
+            line_settle(&q->putters, p, error);
         } else if (s->n > q->promised && (p = line_first(&q->getters)) != NULL) {
             if (p->co == NULL) {
-                cress_case *c = p->c;
-                if (chosen(&q->getters, c, 0))
-                    store_take(s, c->data);
+                if (line_settle(&q->getters, p, 0))
+                    store_take(s, p->c->data);
             } else if (p->kind == PEEK) {
                 store_copy(s, p->item, store_next(s));
-                settle(&q->getters, p, 0);
-                p->kind = COPIED;
+                line_settle(&q->getters, p, 0);
             } else {
                 q->promised++;
                 line_grant(&q->getters, p);
@@ -175,10 +154,10 @@ static void getter_dropped(const struct wait_info *info)
     line_leave(&q->getters, &w->place);
     if (!w->place.granted)
         return;
-    if (w->place.kind == GET) {
+    if (w->place.kind == GET && w->place.error == 0) {
         q->promised--;
         serve(q);
-    } else if (w->place.kind == SETTLED && w->place.error == 0) {
+    } else if (w->place.kind == SETTLED) {
         take_back(q, w->place.item);
     }
 }
@@ -204,8 +183,9 @@ static bool make_room(struct queue *q)
         return false;
     struct place *p = place_of(q->getters.ring.next);
     q->promised--;
+    p->kind = SETTLED;
     store_take(&q->store, p->item);
-    settle(&q->getters, p, 0);
+    line_leave(&q->getters, p);
     return has_room(q);
 }
 
@@ -292,7 +272,7 @@ static int get(cress_queue *public, void *item, cress_time timeout, enum kind ki
     w.place.kind = (uint8_t)kind;
     if ((error = line_wait(&q->getters, &w, h, timeout)) < 0)
         return error;
-    if (w.place.kind != GET)
+    if (w.place.kind != GET || w.place.error < 0)
         return w.place.error;
     q->promised--;
     store_take(&q->store, item);
@@ -365,17 +345,6 @@ int cress_queue_join(cress_queue *public, cress_time timeout)
     return line_wait(&q->joiners, &w, h, timeout);
 }
 
-/* Nobody in this line gets what he waits for. */
-static void turn_away(struct line *line)
-{
-    struct place *p;
-    while ((p = line_first(line)) != NULL)
-        if (p->co != NULL)
-            settle(line, p, -EPIPE);
-        else
-            chosen(line, p->c, -EPIPE);
-}
-
 int cress_queue_shutdown(cress_queue *public, bool now)
 {
     struct queue *q = inside(public);
@@ -383,7 +352,7 @@ int cress_queue_shutdown(cress_queue *public, bool now)
     if (error < 0)
         return error;
     q->shut = true;
-    turn_away(&q->putters);
+    line_turn_away(&q->putters, -EPIPE);
     if (now) {
         while (q->promised > 0) {
             q->promised--;
@@ -393,7 +362,7 @@ int cress_queue_shutdown(cress_queue *public, bool now)
         q->tasks = 0;
         line_grant_all(&q->joiners);
     }
-    turn_away(&q->getters);
+    line_turn_away(&q->getters, -EPIPE);
     return 0;
 }
 

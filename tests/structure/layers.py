@@ -39,6 +39,7 @@ PUBLIC = {
     "wait": "hub",
     "sync": "sync",
     "queue": "sync",
+    "chan": "sync",
     "io": "io",
     "net": "net",
     "server": "serve",
