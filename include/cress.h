@@ -14,6 +14,7 @@
  *     cress/sync.h      events, results, semaphores, locks
  *     cress/queue.h     queues
  *     cress/chan.h      channels
+ *     cress/group.h     groups and pools of greenlets
  *     cress/io.h        read, write, accept, ... on plain file descriptors
  *     cress/net.h       addresses, dial, listen
  *     cress/server.h    a server that runs a greenlet for each connection
@@ -30,6 +31,7 @@
 #include <cress/chan.h>
 #include <cress/coro.h>
 #include <cress/greenlet.h>
+#include <cress/group.h>
 #include <cress/hub.h>
 #include <cress/io.h>
 #include <cress/loop.h>

@@ -220,6 +220,20 @@ static always_inline int line_wait(struct line *line, struct waiting *w, struct 
     return error < 0 ? error : -ETIMEDOUT;
 }
 
+/* The same, and nothing cancels it. Why the call before was cancelled can still be asked. */
+static inline int line_wait_firmly(struct line *line, struct waiting *w, struct cress_hub *h)
+{
+    cress_coro *self = h->thread->current;
+    const void *cause = cress_cancel_cause();
+    w->info.firm = true;
+    int error = line_wait(line, w, h, CRESS_FOREVER);
+    if (cause != NULL) {
+        self->flags |= CORO_CAUSE;
+        self->cause = cause;
+    }
+    return error;
+}
+
 /* What an init may be told. 0; -EINVAL; -EBUSY; -ENOTSUP. */
 static inline int line_init_check(const struct line *line, unsigned flags, unsigned known)
 {

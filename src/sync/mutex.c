@@ -152,8 +152,7 @@ int mutex_take_again(struct mutex *m, struct cress_hub *h, uint32_t depth)
     struct thread *t = h->thread;
     if (take(m, t) < 0) {
         struct waiting w = WAITING(m, "locking a mutex again", dropped);
-        w.info.firm = true;
-        int error = line_wait(&m->line, &w, h, CRESS_FOREVER);
+        int error = line_wait_firmly(&m->line, &w, h);
         if (error < 0)
             return error;
         holder_set(&m->owner, t);
