@@ -15,6 +15,7 @@
  *     cress/queue.h     queues
  *     cress/chan.h      channels
  *     cress/group.h     groups and pools of greenlets
+ *     cress/key.h       greenlet-local values
  *     cress/io.h        read, write, accept, ... on plain file descriptors
  *     cress/net.h       addresses, dial, listen
  *     cress/server.h    a server that runs a greenlet for each connection
@@ -34,6 +35,7 @@
 #include <cress/group.h>
 #include <cress/hub.h>
 #include <cress/io.h>
+#include <cress/key.h>
 #include <cress/loop.h>
 #include <cress/net.h>
 #include <cress/queue.h>

@@ -39,6 +39,7 @@ PUBLIC = {
     "wait": "hub",
     "sync": "sync",
     "queue": "sync",
+    "key": "sync",
     "group": "sync",
     "chan": "sync",
     "io": "io",
