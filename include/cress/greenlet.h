@@ -80,7 +80,7 @@ typedef struct cress_spawn_options {
  *
  * @return 0; -EINVAL, fn is NULL, size is not set, a time is negative, a stack larger than 1 GiB;
  *         -ENOMEM, -EMFILE; -EXDEV, another thread's hub without shared; -EOWNERDEAD, that hub has
- *         ended; -ENOTSUP, any_hub and shared: announced, not built yet
+ *         ended; -ENOTSUP, any_hub and shared: reserved for later
  */
 CRESS_API int cress_spawn_with(const cress_spawn_options *options, cress_fn fn, void *arg,
                                cress_greenlet **out);

@@ -129,14 +129,14 @@ static void nothing_left(struct cress_hub *h, cress_coro *self)
 static noinline void hub_idle(struct cress_hub *h, cress_coro *self)
 {
     struct cress_loop *loop = &h->loop;
+    cress_time timeout = loop_next(loop);
+    if (timeout == 0 && !runq_empty(&loop->ready))
+        return;
     if (unlikely(!list_empty(&h->idlers))) {
         if (!hub_look(h, 0))
             hub_wake(h, container_of(list_pop(&h->idlers), struct idler, node)->co, 0);
         return;
     }
-    cress_time timeout = loop_next(loop);
-    if (timeout == 0 && !runq_empty(&loop->ready))
-        return;
     if (!loop_alive(loop) && !loop->embedded && atomic_load(&loop->posted) == NULL) {
         nothing_left(h, self);
         if (!runq_empty(&loop->ready))
