@@ -49,6 +49,9 @@ struct place {
     cress_barrier barrier;
     cress_once once;
     cress_latch latch;
+    cress_queue queue; /* of one item, whose tasks are counted */
+    cress_chan chan, buffered;
+    cress_pool pool;
     int fds[2]; /* the call's end, the other one */
     int listener;
     struct sockaddr_un address;
@@ -227,6 +230,80 @@ static void shut(struct place *p)
 static void count_down(struct place *p)
 {
     CHECK_EQ(cress_latch_count_down(&p->latch, 1), 0);
+}
+
+static void empty(struct place *p)
+{
+    void *item;
+    while (cress_queue_try_get(&p->queue, &item) == 0)
+        ;
+    while (cress_chan_try_recv(&p->buffered, &item) == 0)
+        ;
+}
+
+static void put_one(struct place *p)
+{
+    CHECK_EQ(cress_queue_try_put(&p->queue, p), 0);
+}
+
+static void fill_up(struct place *p)
+{
+    if (cress_queue_size(&p->queue) == 0)
+        put_one(p);
+    if (cress_chan_size(&p->buffered) == 0)
+        CHECK_EQ(cress_chan_try_send(&p->buffered, p), 0);
+}
+
+static void get_one(struct place *p)
+{
+    void *item = NULL;
+    CHECK_EQ(cress_queue_try_get(&p->queue, &item), 0);
+    CHECK(item == p);
+}
+
+static void all_done(struct place *p)
+{
+    while (cress_queue_task_done(&p->queue) == 0)
+        ;
+}
+
+static void new_task(struct place *p)
+{
+    empty(p);
+    all_done(p);
+    put_one(p);
+}
+
+static void send_one(struct place *p)
+{
+    CHECK_EQ(cress_chan_try_send(&p->chan, p), 0);
+}
+
+static void receive_one(struct place *p)
+{
+    void *item = NULL;
+    CHECK_EQ(cress_chan_try_recv(&p->chan, &item), 0);
+    CHECK(item == p);
+}
+
+static void send_buffered(struct place *p)
+{
+    CHECK_EQ(cress_chan_try_send(&p->buffered, p), 0);
+}
+
+static void receive_buffered(struct place *p)
+{
+    void *item = NULL;
+    CHECK_EQ(cress_chan_try_recv(&p->buffered, &item), 0);
+    CHECK(item == p);
+}
+
+/* It is full with the target. */
+static void new_member(struct place *p)
+{
+    new_target(p);
+    if (!cress_group_has(&p->pool, p->target))
+        CHECK_EQ(cress_pool_try_add(&p->pool, p->target), 0);
 }
 
 static void two_bytes(struct place *p)
@@ -554,6 +631,110 @@ static int wait_sem(struct place *p, cress_time timeout)
     return r;
 }
 
+static int is_it(const struct place *p, const void *item, int r)
+{
+    CHECK(item == (r == 0 ? p : NULL));
+    return r;
+}
+
+static int queue_get(struct place *p, cress_time timeout)
+{
+    void *item = NULL;
+    int r = cress_queue_get(&p->queue, &item, timeout);
+    return is_it(p, item, r);
+}
+
+static int queue_peek(struct place *p, cress_time timeout)
+{
+    void *item = NULL;
+    int r = cress_queue_peek(&p->queue, &item, timeout);
+    if (r == 0)
+        empty(p);
+    return is_it(p, item, r);
+}
+
+static int queue_put(struct place *p, cress_time timeout)
+{
+    return cress_queue_put(&p->queue, p, timeout);
+}
+
+static int queue_join(struct place *p, cress_time timeout)
+{
+    return cress_queue_join(&p->queue, timeout);
+}
+
+static int chan_recv(struct place *p, cress_time timeout)
+{
+    void *item = NULL;
+    int r = cress_chan_recv(&p->chan, &item, timeout);
+    return is_it(p, item, r);
+}
+
+static int chan_send(struct place *p, cress_time timeout)
+{
+    return cress_chan_send(&p->chan, p, timeout);
+}
+
+static int buffered_recv(struct place *p, cress_time timeout)
+{
+    void *item = NULL;
+    int r = cress_chan_recv(&p->buffered, &item, timeout);
+    return is_it(p, item, r);
+}
+
+static int buffered_send(struct place *p, cress_time timeout)
+{
+    return cress_chan_send(&p->buffered, p, timeout);
+}
+
+static int choose_queue(struct place *p, cress_time timeout)
+{
+    void *item = NULL;
+    cress_case cases[] = { cress_on_queue(&p->queue, &item), cress_on_sem(&p->fair) };
+    int r = first_of(cress_choose(cases, 2, timeout), 0);
+    return is_it(p, item, r);
+}
+
+static int choose_recv(struct place *p, cress_time timeout)
+{
+    void *item = NULL;
+    cress_case cases[] = { cress_on_sem(&p->fair), cress_on_chan_recv(&p->chan, &item) };
+    int r = first_of(cress_choose(cases, 2, timeout), 1);
+    return is_it(p, item, r);
+}
+
+static int choose_send(struct place *p, cress_time timeout)
+{
+    cress_case cases[] = { cress_on_sem(&p->fair), cress_on_chan_send(&p->chan, p) };
+    return first_of(cress_choose(cases, 2, timeout), 1);
+}
+
+static void *does_nothing(void *arg)
+{
+    return arg;
+}
+
+static int pool_spawn(struct place *p, cress_time timeout)
+{
+    cress_greenlet *g;
+    int r = cress_pool_spawn(&p->pool, does_nothing, NULL, timeout, &g);
+    if (r < 0)
+        return r;
+    CHECK_EQ(cress_kill(g, 0), 0);
+    cress_unref(g);
+    return 0;
+}
+
+static int pool_available(struct place *p, cress_time timeout)
+{
+    return cress_pool_wait_available(&p->pool, timeout);
+}
+
+static int group_join(struct place *p, cress_time timeout)
+{
+    return cress_group_join(&p->pool, timeout);
+}
+
 static int do_wait_fd(struct place *p, cress_time timeout)
 {
     int r = cress_wait_fd(p->fds[0], CRESS_IN, timeout);
@@ -770,6 +951,20 @@ static const struct row rows[] = {
     { "choose a result", TIMED | TRIES, new_result, choose_result, set_result },
     { "choose a semaphore", TIMED | TRIES, no_units, choose_sem, release },
     { "wait for a semaphore", TIMED | TRIES | ALONE, no_units, wait_sem, release },
+    { "queue_get", TIMED | TRIES, empty, queue_get, put_one },
+    { "queue_peek", TIMED | TRIES | ALONE, empty, queue_peek, put_one },
+    { "queue_put", TIMED | TRIES, fill_up, queue_put, get_one },
+    { "queue_join", TIMED | TRIES, new_task, queue_join, all_done },
+    { "chan_recv", TIMED | TRIES, nothing, chan_recv, send_one },
+    { "chan_send", TIMED | TRIES, nothing, chan_send, receive_one },
+    { "chan_recv, buffered", TIMED | TRIES, empty, buffered_recv, send_buffered },
+    { "chan_send, buffered", TIMED | TRIES, fill_up, buffered_send, receive_buffered },
+    { "choose a queue", TIMED | TRIES, empty, choose_queue, put_one },
+    { "choose to receive", TIMED | TRIES, nothing, choose_recv, send_one },
+    { "choose to send", TIMED | TRIES, nothing, choose_send, receive_one },
+    { "pool_spawn", TIMED | TRIES, new_member, pool_spawn, end_target },
+    { "pool_wait_available", TIMED | TRIES, new_member, pool_available, end_target },
+    { "group_join", TIMED | TRIES, new_member, group_join, end_target },
     { "run", TIMED | TRIES | ALONE | IN_MAIN, new_target, do_run, end_target },
     { "wait_fd", TIMED | TRIES | ALONE, nothing, do_wait_fd, two_bytes },
     { "poll", TIMED | YIELDS | TWO_TURNS, nothing, do_poll, two_bytes },
@@ -960,6 +1155,12 @@ static void open_place(struct place *p)
     CHECK_EQ(cress_sem_init(&p->fair, 0, CRESS_FAIR), 0);
     CHECK_EQ(cress_mutex_init(&p->fair_mutex, CRESS_FAIR), 0);
     CHECK_EQ(cress_barrier_init(&p->barrier, 2, 0), 0);
+    cress_queue_options q = CRESS_QUEUE_OPTIONS_INIT;
+    q.max = 1;
+    q.joinable = true;
+    CHECK_EQ(cress_queue_init(&p->queue, &q), 0);
+    CHECK_EQ(cress_chan_init(&p->buffered, 1, 0, 0), 0);
+    CHECK_EQ(cress_pool_init(&p->pool, 1, 0), 0);
     unix_pair(p->fds);
     p->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
     CHECK_GE(p->listener, 0);
@@ -978,6 +1179,9 @@ static void close_place(struct place *p)
         CHECK_EQ(cress_kill(p->bystander, CRESS_FOREVER), 0);
     cress_unref(p->target);
     cress_unref(p->bystander);
+    CHECK_EQ(cress_queue_done(&p->queue), 0);
+    CHECK_EQ(cress_chan_done(&p->buffered), 0);
+    CHECK_EQ(cress_group_done(&p->pool), 0);
     CHECK_EQ(cress_close(p->listener), 0);
     close_pair(p->fds);
 }
