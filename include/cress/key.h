@@ -2,8 +2,8 @@
  * Greenlet-local values: one name, another value in each greenlet.
  *
  * A key is made once for the process; in each greenlet (main and raw coroutines, too) its value is
- * NULL until it is set there. When a greenlet ends, after its deferred functions, the destructors of
- * its values are called.
+ * NULL until it is set there. When a greenlet ends, after its deferred functions, the destructors
+ * of its values are called.
  */
 #ifndef CRESS_KEY_H
 #define CRESS_KEY_H

@@ -6,8 +6,8 @@
  * for what differs from that. Nothing is to be freed. An object must stay until all calls that
  * wait on it have returned.
  *
- * Waiting needs no memory from the heap. Those who wait stand in one line, first in, first out. What
- * is set or released never switches: those who are woken run when their turn comes.
+ * Waiting needs no memory from the heap. Those who wait stand in one line, first in, first out.
+ * What is set or released never switches: those who are woken run when their turn comes.
  *
  * Cancellation: event and result waits are cancellation points like all waits. The others
  * (acquire, lock, ...) are cancelled only when they would have to wait, so that clean-up can take

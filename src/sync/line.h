@@ -11,9 +11,9 @@
  *
  * (1) The granted places are the first ones; `next` is the first that is waiting, or the head.
  *     Grants go forward and are revoked backwards, so nobody overtakes anybody.
- * (2) `hub` is set exactly while there is somebody in the line; all of them wait in that hub. So the
- *     common case, nobody, is one comparison. (Objects between threads will have a mark there that
- *     is no hub, and come to the slow path always.)
+ * (2) `hub` is set exactly while there is somebody in the line; all of them wait in that hub. So
+ *     the common case, nobody, is one comparison. (Objects between threads will have a mark there
+ *     that is no hub, and come to the slow path always.)
  * (3) A case has no granted place: a choice is decided at once and leaves, see hub/wait.h; a case
  *     that only looks is fired, leaves, and takes nothing.
  * (4) Nothing here switches while a line is being walked.

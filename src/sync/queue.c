@@ -1,8 +1,8 @@
 /* queue - items handed from those who put to those who get.
  *
- * A getter that waits is granted the promise of an item when there is one more than is promised, and
- * takes the best at its turn; a promise can be revoked by whoever barges in, as with a semaphore. A
- * putter that waits is let in as soon as there is room.
+ * A getter that waits is granted the promise of an item when there is one more than is promised,
+ * and takes the best at its turn; a promise can be revoked by whoever barges in, as with a
+ * semaphore. A putter that waits is let in as soon as there is room.
  *
  * (1) `promised` counts the granted places among the getters; it is at most the number of items.
  * (2) While more items are there than promised, nobody waits to get; while there is room, nobody

@@ -72,7 +72,7 @@ static void items_come_out_in_their_order(void **state)
     cress_queue q = { { 0 } };
     uint64_t before = switches();
     for (int lap = 0; lap < 3; lap++) {
-        char text[20][4];
+        char text[20][12];
         for (int i = 0; i < 20; i++) {
             snprintf(text[i], sizeof text[i], "%d", i);
             CHECK_EQ(cress_queue_put(&q, text[i], CRESS_FOREVER), 0);
