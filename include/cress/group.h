@@ -9,8 +9,8 @@
  *     cress_group_join(&pool, CRESS_FOREVER);
  *
  * A member leaves when it has ended. A pool is a cress_group, and what is said of groups holds for
- * it. Members are of one thread. A group keeps a little memory for each member it had at once, until
- * cress_group_done().
+ * it. Members are of one thread. A group keeps a little memory for each member it had at once,
+ * until cress_group_done().
  *
  * Structured groups (CRESS_STRUCTURED): the first member that fails has all others killed, and
  * cress_group_join() says its error; a join that is cancelled kills the members, waits for them and
@@ -99,8 +99,8 @@ CRESS_API int cress_group_join(cress_group *group, cress_time timeout);
 /** Kill all members, and with a timeout other than 0 wait until there are none; those that are
  * spawned meanwhile are killed too.
  *
- * Switches if it waits; then it is a cancellation point. The hub's thread. A member that calls it is
- * killed as well.
+ * Switches if it waits; then it is a cancellation point. The hub's thread. A member that calls it
+ * is killed as well.
  *
  * @return 0; -ETIMEDOUT; -ECANCELED; -EINVAL; -EPERM, waiting in a callback; -EXDEV; -ENOMEM
  */
