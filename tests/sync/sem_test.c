@@ -148,6 +148,29 @@ static void no_unit_is_lost_with_who_is_killed(void **state)
     CHECK_EQ(cress_sem_count(&s), 0);
 }
 
+static cress_token token;
+
+static int acquire_then_sleep(void *sem, cress_time timeout)
+{
+    CHECK_EQ(cress_sem_acquire(sem, timeout), 0);
+    CHECK(cress_cancel_cause() == NULL);
+    CHECK_EQ(cress_sleep(CRESS_MS(1)), -ECANCELED);
+    CHECK(cress_cancel_cause() == &token);
+    return 0;
+}
+
+static void a_throw_is_not_lost_beside_a_unit(void **state)
+{
+    (void)state;
+    cress_sem s = { { 0 } };
+    struct member a;
+    token = (cress_token){ 0 };
+    enter(&a, "a", acquire_then_sleep, &s, CRESS_FOREVER);
+    CHECK_EQ(cress_throw(a.g, &token), 0); /* woken by it */
+    CHECK_EQ(cress_sem_release(&s), 0);
+    CHECK_EQ(left(&a), 0);
+}
+
 static int choose_two(void *sems, cress_time timeout)
 {
     cress_sem *s = sems;
@@ -237,6 +260,7 @@ int main(void)
         CROWD_TEST(who_was_robbed_still_meets_its_deadline),
         CROWD_TEST(a_bounded_one_is_never_released_too_often),
         CROWD_TEST(no_unit_is_lost_with_who_is_killed),
+        CROWD_TEST(a_throw_is_not_lost_beside_a_unit),
         CROWD_TEST(a_choice_takes_one_unit_and_keeps_its_place),
         CROWD_TEST(who_only_watches_takes_nothing),
         CROWD_TEST(wrong_arguments_and_threads_are_refused),
