@@ -52,7 +52,8 @@ int cress_barrier_wait(cress_barrier *public, cress_time timeout)
         if ((error = line_enter(&b->line, &h)) < 0)
             return error;
         if (b->here + 1 < b->n) { /* others may have run */
-            struct waiting w = WAITING(b, "waiting at a barrier", dropped);
+            struct waiting w;
+            waiting_init(&w, b, "waiting at a barrier", dropped);
             b->here++;
             error = line_wait(&b->line, &w, h, timeout);
             leave(b, &w);

@@ -161,7 +161,8 @@ int cress_chan_send(cress_chan *public, const void *item, cress_time timeout)
         if ((error = line_enter(&c->senders, &h)) < 0)
             return error;
         if ((error = send_now(c, bytes)) == -EAGAIN) { /* others may have run */
-            struct waiting w = WAITING(c, "sending to a channel", dropped);
+            struct waiting w;
+            waiting_init(&w, c, "sending to a channel", dropped);
             w.place.item = (void *)(uintptr_t)bytes;
             error = line_wait(&c->senders, &w, h, timeout);
             return error < 0 ? error : w.place.error;
@@ -188,7 +189,8 @@ int cress_chan_recv(cress_chan *public, void *item, cress_time timeout)
         if ((error = line_enter(&c->receivers, &h)) < 0)
             return error;
         if ((error = recv_now(c, item)) == -EAGAIN) { /* others may have run */
-            struct waiting w = WAITING(c, "receiving from a channel", dropped);
+            struct waiting w;
+            waiting_init(&w, c, "receiving from a channel", dropped);
             w.place.item = item;
             w.place.kind = 1;
             error = line_wait(&c->receivers, &w, h, timeout);

@@ -44,7 +44,8 @@ int cress_cond_wait(cress_cond *public, cress_mutex *mutex, cress_time timeout)
         return error;
     struct mutex *m = mutex_inside(mutex);
     uint32_t depth = mutex_give_up(m);
-    struct waiting w = WAITING(c, "waiting for a condition", dropped);
+    struct waiting w;
+    waiting_init(&w, c, "waiting for a condition", dropped);
     error = line_wait(&c->line, &w, h, timeout);
     int failed = mutex_take_again(m, h, depth);
     return failed < 0 ? failed : error;

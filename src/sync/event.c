@@ -73,7 +73,8 @@ int cress_event_wait(cress_event *public, cress_time timeout)
         hub_yield(h, h->thread->current);
         return 0;
     }
-    struct waiting w = WAITING(e, "waiting for an event", dropped);
+    struct waiting w;
+    waiting_init(&w, e, "waiting for an event", dropped);
     return line_wait(&e->line, &w, h, timeout);
 }
 

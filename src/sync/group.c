@@ -196,7 +196,8 @@ static int wait_for_room(struct group *group, cress_time timeout, enum kind kind
         return error;
     if ((error = room_now(group)) != -EAGAIN) /* others may have run */
         return error;
-    struct waiting w = WAITING(group, "waiting for room in a pool", entrant_dropped);
+    struct waiting w;
+    waiting_init(&w, group, "waiting for room in a pool", entrant_dropped);
     w.place.kind = (uint8_t)kind;
     error = line_wait(&group->entrants, &w, h, timeout);
     if (error == 0 && kind == ENTER)
@@ -397,7 +398,8 @@ static int wait_for_end(struct group *group, cress_time timeout, bool firm)
         error = line_enter(&group->joiners, &h);
     if (error < 0 || group->n == 0)
         return error;
-    struct waiting w = WAITING(group, "joining a group", joiner_dropped);
+    struct waiting w;
+    waiting_init(&w, group, "joining a group", joiner_dropped);
     return firm ? line_wait_firmly(&group->joiners, &w, h)
                 : line_wait(&group->joiners, &w, h, timeout);
 }

@@ -75,6 +75,7 @@ int cress_latch_wait(cress_latch *public, cress_time timeout)
     struct cress_hub *h;
     if ((error = line_enter(&l->line, &h)) < 0)
         return error;
-    struct waiting w = WAITING(l, "waiting at a latch", dropped);
+    struct waiting w;
+    waiting_init(&w, l, "waiting at a latch", dropped);
     return line_wait(&l->line, &w, h, timeout);
 }

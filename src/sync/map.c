@@ -76,7 +76,8 @@ static int wait_for_all(struct map *map, bool firm)
         return error;
     if (!firm && (error = line_enter(&map->line, &h)) < 0)
         return error;
-    struct waiting w = WAITING(map, "mapping", mapper_dropped);
+    struct waiting w;
+    waiting_init(&w, map, "mapping", mapper_dropped);
     return firm ? line_wait_firmly(&map->line, &w, h) : line_wait(&map->line, &w, h, CRESS_FOREVER);
 }
 
@@ -226,7 +227,8 @@ static int wait_in(struct line *line, cress_time timeout, const char *what)
     int error = line_enter(line, &h);
     if (error < 0)
         return error;
-    struct waiting w = WAITING(line, what, imap_dropped);
+    struct waiting w;
+    waiting_init(&w, line, what, imap_dropped);
     return line_wait(line, &w, h, timeout);
 }
 

@@ -84,7 +84,8 @@ static noinline int lock_slowly(struct mutex *m, cress_time timeout)
         return error;
     if (unlikely((error = take(m, t)) != -EAGAIN)) /* others have run */
         return error;
-    struct waiting w = WAITING(m, "locking a mutex", dropped);
+    struct waiting w;
+    waiting_init(&w, m, "locking a mutex", dropped);
     error = line_wait(&m->line, &w, h, timeout);
     if (error == 0)
         holder_set(&m->owner, t);
@@ -151,7 +152,8 @@ int mutex_take_again(struct mutex *m, struct cress_hub *h, uint32_t depth)
 {
     struct thread *t = h->thread;
     if (take(m, t) < 0) {
-        struct waiting w = WAITING(m, "locking a mutex again", dropped);
+        struct waiting w;
+        waiting_init(&w, m, "locking a mutex again", dropped);
         int error = line_wait_firmly(&m->line, &w, h);
         if (error < 0)
             return error;

@@ -85,7 +85,8 @@ int cress_once_run(cress_once *public, int (*fn)(void *arg), void *arg, cress_ti
             return error;
         if ((error = look(o, t)) != -EAGAIN)
             break;
-        struct waiting w = WAITING(o, "waiting for what is done once", dropped);
+        struct waiting w;
+        waiting_init(&w, o, "waiting for what is done once", dropped);
         if ((error = line_wait(&o->line, &w, h, left)) < 0)
             return error;
         left = cress_left(deadline);

@@ -220,7 +220,8 @@ int cress_queue_put(cress_queue *public, const void *item, cress_time timeout)
         return error;
     if ((error = put_now(q, bytes)) != -EAGAIN) /* others have run */
         return error;
-    struct waiting w = WAITING(q, "putting into a queue", putter_dropped);
+    struct waiting w;
+    waiting_init(&w, q, "putting into a queue", putter_dropped);
     w.place.item = (void *)(uintptr_t)bytes;
     error = line_wait(&q->putters, &w, h, timeout);
     return error < 0 ? error : w.place.error;
@@ -267,7 +268,8 @@ static int get(cress_queue *public, void *item, cress_time timeout, enum kind ki
         return error;
     if ((error = get_now(q, item, kind)) != -EAGAIN) /* others have run */
         return error;
-    struct waiting w = WAITING(q, "getting from a queue", getter_dropped);
+    struct waiting w;
+    waiting_init(&w, q, "getting from a queue", getter_dropped);
     w.place.item = item;
     w.place.kind = (uint8_t)kind;
     if ((error = line_wait(&q->getters, &w, h, timeout)) < 0)
@@ -341,7 +343,8 @@ int cress_queue_join(cress_queue *public, cress_time timeout)
     struct cress_hub *h;
     if ((error = line_enter(&q->joiners, &h)) < 0)
         return error;
-    struct waiting w = WAITING(q, "joining a queue", joiner_dropped);
+    struct waiting w;
+    waiting_init(&w, q, "joining a queue", joiner_dropped);
     return line_wait(&q->joiners, &w, h, timeout);
 }
 

@@ -125,7 +125,8 @@ int cress_result_wait(cress_result *public, cress_time timeout)
     struct cress_hub *h;
     if ((error = line_enter(&r->line, &h)) < 0)
         return error;
-    struct waiting w = WAITING(r, "waiting for a result", dropped);
+    struct waiting w;
+    waiting_init(&w, r, "waiting for a result", dropped);
     return line_wait(&r->line, &w, h, timeout);
 }
 

@@ -122,8 +122,8 @@ static int lock(cress_rwlock *public, uint8_t kind, cress_time timeout)
         return error;
     if ((error = take(l, kind, t)) != -EAGAIN) /* others have run */
         return error;
-    struct waiting w =
-        WAITING(l, kind == READS ? "locking for reading" : "locking for writing", dropped);
+    struct waiting w;
+    waiting_init(&w, l, kind == READS ? "locking for reading" : "locking for writing", dropped);
     w.place.kind = kind;
     error = line_wait(&l->line, &w, h, timeout);
     if (error < 0)

@@ -96,7 +96,8 @@ static noinline int acquire_slowly(struct sem *s, cress_time timeout)
         return error;
     if (unlikely(take(s) == 0)) /* what was dropped in a child process may have had it */
         return 0;
-    struct waiting w = WAITING(s, "acquiring a semaphore", dropped);
+    struct waiting w;
+    waiting_init(&w, s, "acquiring a semaphore", dropped);
     error = line_wait(&s->line, &w, h, timeout);
     if (error == 0)
         s->granted--;

@@ -395,13 +395,23 @@ static void map_keeps_the_order(void **state)
     done(&pool);
 }
 
+static void *dies_slowly(void *arg)
+{
+    cress_shield shield = { 0 };
+    CHECK_EQ(cress_sleep(CRESS_SECONDS(1)), -ECANCELED);
+    CHECK_EQ(cress_shield_begin(&shield, CRESS_FOREVER), 0);
+    CHECK_EQ(cress_sleep(CRESS_MS((intptr_t)arg)), 0);
+    CHECK_EQ(cress_shield_end(&shield), 0);
+    return NULL;
+}
+
 static int map_ten(void *pool, cress_time timeout)
 {
     void *args[10];
     (void)timeout;
     for (int i = 0; i < 10; i++)
         args[i] = (void *)9;
-    return cress_group_map(pool, will_not_die, args, 10, NULL, NULL);
+    return cress_group_map(pool, dies_slowly, args, 10, NULL, NULL);
 }
 
 static void a_cancelled_map_ends_its_members_first(void **state)

@@ -90,6 +90,28 @@ static void items_come_out_in_their_order(void **state)
     done(&q);
 }
 
+static void a_ring_that_has_wrapped_grows_in_order(void **state)
+{
+    (void)state;
+    cress_queue q = { { 0 } };
+    intptr_t in = 0, out = 0, item;
+    for (int held = 1; held < 40; held += 3) { /* more each time, begun at another place */
+        while (in < out + held)
+            CHECK_EQ(cress_queue_try_put(&q, (void *)++in), 0);
+        for (int i = 0; i < held - 1; i++) {
+            CHECK_EQ(cress_queue_try_get(&q, &item), 0);
+            CHECK_EQ(item, ++out);
+        }
+        for (int i = 0; i < held + 2; i++)
+            CHECK_EQ(cress_queue_try_put(&q, (void *)++in), 0);
+        while (out < in) {
+            CHECK_EQ(cress_queue_try_get(&q, &item), 0);
+            CHECK_EQ(item, ++out);
+        }
+    }
+    done(&q);
+}
+
 static void the_newest_first(void **state)
 {
     (void)state;
@@ -614,6 +636,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CROWD_TEST(items_come_out_in_their_order),
+        CROWD_TEST(a_ring_that_has_wrapped_grows_in_order),
         CROWD_TEST(the_newest_first),
         CROWD_TEST(the_smallest_first_and_equal_ones_in_their_order),
         CROWD_TEST(who_waited_gets_the_best_that_is_there_at_its_turn),
