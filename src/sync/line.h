@@ -54,8 +54,8 @@ struct waiting {
     struct wait_info info;
 };
 
-/* Begin to wait on an object; what: in a few words. Field by field: cleared as a whole it would be a
- * string instruction, 10 ns. */
+/* Begin to wait on an object; what: in a few words. Field by field: cleared as a whole it would be
+ * a string instruction, 10 ns. */
 static always_inline void waiting_init(struct waiting *w, void *object, const char *what,
                                        void (*dropped)(const struct wait_info *info))
 {
