@@ -9,8 +9,9 @@
  * links, posted callbacks. Callbacks run in the hub's service greenlet, one after another; a call
  * that would block is refused there: -EPERM, and the error hook is told.
  *
- * Fairness: greenlets that never block for long cannot starve descriptors and timers. At the latest
- * after half a millisecond, at a switch, the loop is looked at without waiting.
+ * Fairness: greenlets that never block cannot starve descriptors and timers. While they switch, the
+ * loop is looked at without waiting about every half millisecond; where one has taken longer than
+ * that, at its next switch (or a few switches later, where none had taken long before).
  */
 #ifndef CRESS_HUB_H
 #define CRESS_HUB_H

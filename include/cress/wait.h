@@ -70,7 +70,8 @@ CRESS_API void cress_case_fire(cress_case *c);
 /** Wait until count of the n cases have happened (at most n of them; 0 returns at once). Nothing is
  * taken: items stay in their queues. Duplicates are fine.
  *
- * Switches unless enough have happened. A cancellation point. The hub's thread. The cases stay the
+ * Switches unless enough have happened (and once after 64 calls in a row that did not, to let
+ * others run; so do the calls below). A cancellation point. The hub's thread. The cases stay the
  * caller's and are not used afterwards.
  *
  * @param ready  NULL, or room for as many indices as the result can be: which, in the order in

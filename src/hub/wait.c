@@ -200,6 +200,8 @@ ssize_t cress_wait(cress_case *cases, size_t n, size_t count, cress_time timeout
     size_t done = 0;
     error = wait_for(&wait, cases, n, count < n ? count : n, timeout, ready, &done);
     leave(&wait);
+    if (error == 0)
+        hub_ran_on(wait.hub);
     return error < 0 && error != -ETIMEDOUT ? error : (ssize_t)done;
 }
 
@@ -266,6 +268,8 @@ int cress_choose(cress_case *cases, size_t n, cress_time timeout)
         return error;
     ssize_t r = choose(&wait, cases, n, timeout);
     leave(&wait);
+    if (r >= 0)
+        hub_ran_on(wait.hub);
     return (int)r;
 }
 
@@ -322,6 +326,7 @@ ssize_t cress_iwait_next(cress_iwait *public, cress_time timeout)
                 return r;
             if (r > 0) {
                 it->told++;
+                hub_ran_on(h);
                 return c - it->wait.cases;
             }
         }
