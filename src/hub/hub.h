@@ -57,7 +57,7 @@ struct cress_hub {
     uint64_t next_id;
     uint64_t fork_id; /* the last greenlet of the parent, see fork.c */
     uint64_t steps;   /* of the line, up to the last glance, less those that were no switch */
-    uint64_t spawns, callbacks;
+    uint64_t spawns, callbacks, ended;
     uint64_t aged_spawns; /* as of last_age */
     bool cold_stacks;     /* there were some then */
 
