@@ -11,8 +11,8 @@
  *     which keeps the hub from thinking that nothing can happen any more.
  * (2) A connection leaves the list, and its fd is closed, by the end of its greenlet, whatever that
  *     end is: it is told synchronously, see greenlet_finish().
- * (3) A server is freed only when nobody is inside any of its calls: who waits in serve_forever is
- *     given its result by who wakes it.
+ * (3) A server is freed only when nobody is inside any of its calls. Who waits in serve_forever is
+ *     out of it when it is taken out of `serving`, even if something else has woken it before.
  * (4) The error hook may stop the server and free it: it is told last.
  */
 #include "base/alloc.h"
@@ -109,6 +109,17 @@ static void unlink_visit(const struct wait_info *info)
     leave(container_of(info, struct visit, info));
 }
 
+/* A cancellation point inside of the wait: it may yield, and is to be found while it does. */
+static int point(struct cress_hub *h, struct visit *v)
+{
+    v->co->info = &v->info;
+    v->co->flags |= CORO_IN_WAIT;
+    int error = scope_point(h, v->co);
+    v->co->flags &= (uint8_t)~CORO_IN_WAIT;
+    return error;
+}
+
+/* Stays in line, unless it is taken out. */
 static int wait_in(struct visit *v, struct list *line, cress_time timeout)
 {
     struct cress_hub *h;
@@ -116,12 +127,12 @@ static int wait_in(struct visit *v, struct list *line, cress_time timeout)
     if (error < 0)
         return error;
     v->co = h->thread->current;
-    if ((error = scope_point(h, v->co)) < 0)
-        return error;
-    list_push(line, &v->node);
-    error = hub_park_until(h, v->co, &v->info, timeout);
     list_remove(&v->node);
-    return error;
+    list_push(line, &v->node);
+    error = point(h, v);
+    if (error < 0 || !list_linked(&v->node))
+        return error;
+    return hub_park_until(h, v->co, &v->info, timeout);
 }
 
 static void wake_all(struct list *line, int why)
@@ -426,9 +437,12 @@ int cress_server_serve_forever(cress_server *s)
         return error;
     struct visit v = { .server = s, .info = { .what = "serving", .unlink = unlink_visit } };
     error = wait_in(&v, &s->serving, CRESS_FOREVER);
+    if (!list_linked(&v.node))
+        return error; /* (3) */
+    list_remove(&v.node);
     if (error == -ECANCELED)
         cress_server_stop(s, 0);
-    return error; /* (3) */
+    return error;
 }
 
 /* --- ending ---------------------------------------------------------------------------------- */

@@ -286,6 +286,31 @@ static void serving_for_ever_under_a_timeout_stops_the_server(void **state)
     CHECK_EQ(close(fd), 0);
 }
 
+static int served; /* what who was killed has got */
+
+static void *is_killed_serving(void *arg)
+{
+    served = cress_server_serve_forever(arg);
+    return NULL;
+}
+
+/* The next server has the memory of the first: it is to notice nothing. */
+static void who_serves_may_be_killed_and_the_server_freed_before_its_turn(void **state)
+{
+    (void)state;
+    cress_server *server = make(somewhere(), echo, NULL, NULL);
+    cress_greenlet *serving = cress_spawn(is_killed_serving, server);
+    let_run();
+    CHECK_EQ(cress_kill(serving, 0), 0);
+    shut_down(server);
+    cress_server *next = make(somewhere(), echo, NULL, NULL);
+    CHECK_EQ(cress_join(serving, CRESS_FOREVER), 0);
+    CHECK_EQ(served, -ECANCELED);
+    CHECK_EQ(close(client(next)), 0);
+    shut_down(next);
+    cress_unref(serving);
+}
+
 static void a_started_server_is_no_deadlock_and_keeps_run_going(void **state)
 {
     (void)state;
@@ -1335,6 +1360,34 @@ static void who_is_inside_when_the_hub_ends_leaves_a_server_that_works(void **st
     CHECK_EQ(close(fd), 0);
 }
 
+/* Its second call yields before it says that it is cancelled. */
+static void *is_cancelled_twice(void *arg)
+{
+    CHECK_EQ(cress_kill(cress_current(), 0), 0);
+    CHECK_EQ(cress_server_stop(arg, CRESS_FOREVER), -ECANCELED);
+    CHECK_EQ(cress_server_stop(arg, CRESS_FOREVER), -ECANCELED);
+    CHECK(false);
+    return NULL;
+}
+
+static void who_yields_inside_when_the_hub_ends_leaves_it_too(void **state)
+{
+    (void)state;
+    struct told told = { 0 };
+    CHECK_EQ(cress_hub_set_error_hook(NULL, told_hook, &told), 0);
+    struct seen seen = { 0 };
+    cress_server *server = make(somewhere(), sits, &seen, NULL);
+    int fd = client(server);
+    let_run();
+    CHECK_EQ(seen.begun, 1);
+    CHECK_EQ(cress_go(is_cancelled_twice, server), 0);
+    CHECK_EQ(cress_yield(), 0);
+    CHECK_EQ(cress_server_free(server), -EBUSY);
+    CHECK_EQ(cress_hub_destroy(0), 2);
+    CHECK_EQ(cress_server_free(server), 0);
+    CHECK_EQ(close(fd), 0);
+}
+
 static void who_served_may_be_dropped_after_the_server_is_freed(void **state)
 {
     (void)state;
@@ -1370,6 +1423,7 @@ int main(void)
         CLOCKED(serving_for_ever_ends_when_another_greenlet_has_stopped_it),
         CLOCKED(serving_for_ever_lasts_until_the_handlers_have_ended),
         CLOCKED(serving_for_ever_under_a_timeout_stops_the_server),
+        TEST(who_serves_may_be_killed_and_the_server_freed_before_its_turn),
         CLOCKED(a_started_server_is_no_deadlock_and_keeps_run_going),
         CLOCKED(stop_closes_the_listener_first_and_waits_for_handlers),
         CLOCKED(who_has_not_ended_within_grace_is_killed_and_waited_for),
@@ -1402,6 +1456,7 @@ int main(void)
         TEST(a_server_is_its_threads),
         TEST(a_server_outlives_its_hub_and_goes_on_in_the_next),
         TEST(who_is_inside_when_the_hub_ends_leaves_a_server_that_works),
+        TEST(who_yields_inside_when_the_hub_ends_leaves_it_too),
         TEST(who_served_may_be_dropped_after_the_server_is_freed),
         TEST(errno_is_left_alone),
     };
