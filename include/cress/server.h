@@ -38,9 +38,11 @@ extern "C" {
 /** A server. Opaque. */
 typedef struct cress_server cress_server;
 
-/** Serves one connection. fd is closed when its greenlet ends, in whichever way; it must not close
- * it. peer lives as long as the call. A negative result goes to the error hook, but for those that
- * only say that the peer or the server went away: -ECONNRESET, -EPIPE, -ECANCELED. */
+/** Serves one connection. fd is closed when its greenlet ends, in whichever way, unless the handler
+ * has closed it with cress_close() or given it away with cress_fd_release(): then it is left alone.
+ * close(2) would not be noticed. peer lives as long as the call. A negative result goes to the error
+ * hook, but for those that only say that the peer or the server went away: -ECONNRESET, -EPIPE,
+ * -ECANCELED. */
 typedef int (*cress_handler)(int fd, const cress_address *peer, void *arg);
 
 /** What cress_server_new() may be told. Start with CRESS_SERVER_OPTIONS_INIT. */

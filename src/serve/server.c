@@ -10,7 +10,8 @@
  * (1) `pause` is active exactly while the server is started: as timer of the back-off, or for ever,
  *     which keeps the hub from thinking that nothing can happen any more.
  * (2) A connection leaves the list, and its fd is closed, by the end of its greenlet, whatever that
- *     end is: it is told synchronously, see greenlet_finish().
+ *     end is: it is told synchronously, see greenlet_finish(). Unless its handler has closed the fd
+ *     or given it away, which another generation in the fd's entry tells.
  * (3) A server is freed only when nobody is inside any of its calls. Who waits in serve_forever is
  *     out of it when it is taken out of `serving`, even if something else has woken it before.
  * (4) The error hook may stop the server and free it: it is told last.
@@ -69,6 +70,7 @@ struct connection {
     struct cress_server *server;
     struct cress_greenlet *greenlet;
     int fd;
+    uint32_t generation; /* of the fd's entry: see (2) */
     cress_address peer;
 };
 
@@ -209,6 +211,18 @@ static void fail(struct cress_server *s, int error)
 
 /* --- handlers -------------------------------------------------------------------------------- */
 
+/* Accepted fds are ours, so they have an entry. */
+static uint32_t generation_of(int fd)
+{
+    return fds_find(fd)->generation;
+}
+
+static void close_served(int fd, uint32_t generation)
+{
+    if (generation_of(fd) == generation) /* (2) */
+        cress_close(fd);
+}
+
 static void handle(struct cress_server *s, int fd, const cress_address *peer)
 {
     s->delay = 0; /* what may fail has succeeded */
@@ -230,7 +244,7 @@ static void ended(struct greenlet_link *link)
     struct connection *c = container_of(link, struct connection, link);
     struct cress_server *s = c->server;
     bool ran = c->greenlet->outcome != CRESS_FAILED || (c->greenlet->flags & GREENLET_STARTED);
-    cress_close(c->fd);
+    close_served(c->fd, c->generation);
     list_remove(&c->node);
     cress__free(c);
     s->running--;
@@ -246,7 +260,9 @@ static int spawn(struct cress_server *s, int fd, const cress_address *peer)
     struct connection *c = cress__malloc(sizeof *c);
     if (c == NULL)
         return -ENOMEM;
-    *c = (struct connection){ .link.fire = ended, .server = s, .fd = fd, .peer = *peer };
+    *c = (struct connection){
+        .link.fire = ended, .server = s, .fd = fd, .generation = generation_of(fd), .peer = *peer
+    };
     int error = cress_spawn_with(&s->spawn, run, c, &c->greenlet);
     if (error < 0) {
         cress__free(c);
@@ -261,12 +277,13 @@ static int spawn(struct cress_server *s, int fd, const cress_address *peer)
 
 static void call(struct cress_server *s, int fd, const cress_address *peer)
 {
+    uint32_t generation = generation_of(fd);
     s->running++;
     s->inside++; /* it may stop the server */
     handle(s, fd, peer);
     s->running--;
     s->inside--;
-    cress_close(fd);
+    close_served(fd, generation);
 }
 
 static bool fatal(int error)

@@ -1051,6 +1051,47 @@ static void whatever_the_end_of_its_handler_an_fd_is_closed(void **state)
     shut_down(server);
 }
 
+enum { CLOSES, CLOSES_AND_OPENS, CLOSES_AND_ADOPTS, GIVES_AWAY, OWN_ENDS };
+
+struct own_end {
+    int how, fd; /* its fd, which is another file's when the handler ends */
+};
+
+static int ends_it_itself(int fd, const cress_address *peer, void *arg)
+{
+    (void)peer;
+    struct own_end *own = arg;
+    own->fd = fd;
+    CHECK_EQ(own->how == GIVES_AWAY ? cress_fd_release(fd) : cress_close(fd), 0);
+    if (own->how == CLOSES_AND_OPENS || own->how == CLOSES_AND_ADOPTS)
+        CHECK_EQ(open("/dev/null", O_RDONLY), fd);
+    if (own->how == CLOSES_AND_ADOPTS)
+        CHECK_EQ(cress_fd_adopt(fd, 0), 0);
+    return 0;
+}
+
+static void a_handler_may_close_its_fd_and_whose_the_number_is_then_keeps_it(void **state)
+{
+    (void)state;
+    for (int inlined = 0; inlined < 2; inlined++) {
+        struct own_end own;
+        cress_server_options o = CRESS_SERVER_OPTIONS_INIT;
+        o.inline_handlers = inlined;
+        cress_server *server = make(somewhere(), ends_it_itself, &own, &o);
+        for (own.how = 0; own.how < OWN_ENDS; own.how++) {
+            int fd = client(server);
+            let_run();
+            CHECK_EQ(cress_server_handlers(server), 0);
+            CHECK_EQ(fcntl(own.fd, F_GETFD) >= 0, own.how != CLOSES);
+            CHECK_EQ(got(fd), own.how == GIVES_AWAY ? -EAGAIN : 0);
+            if (own.how != CLOSES)
+                CHECK_EQ(cress_close(own.fd), 0);
+            CHECK_EQ(close(fd), 0);
+        }
+        shut_down(server);
+    }
+}
+
 /* --- inline handlers ------------------------------------------------------------------------- */
 
 static struct stopper inline_stopper;
@@ -1446,6 +1487,7 @@ int main(void)
         TEST(the_error_hook_may_stop_the_server_and_free_it),
         TEST(what_a_handler_returns_is_told_unless_the_peer_only_went_away),
         TEST(whatever_the_end_of_its_handler_an_fd_is_closed),
+        TEST(a_handler_may_close_its_fd_and_whose_the_number_is_then_keeps_it),
         TEST(inline_handlers_are_callbacks),
         CLOCKED(a_silent_client_meets_its_handlers_limit),
         CLOCKED(a_client_that_never_reads_meets_its_handlers_limit),
