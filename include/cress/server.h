@@ -22,6 +22,11 @@
  * The listener stays meanwhile, and connections wait in its backlog. When the listener itself
  * fails (-EBADF, -EINVAL) the server is as if stopped, but handlers go on.
  *
+ * After fork(2) parent and child accept from the same listener, until one of them stops: that closes
+ * its own descriptor only, and the port stays the other's. Handlers go on in the parent. In the
+ * child they are gone, as all greenlets are, and their descriptors are closed there; only one that
+ * has forked itself goes on.
+ *
  * While it is started a server keeps cress_run() going. When its hub ends it is not started any
  * more, its listener stays open, and cress_server_start() goes on with it.
  */
@@ -116,7 +121,7 @@ CRESS_API int cress_server_start_accepting(cress_server *server);
  */
 CRESS_API int cress_server_address(const cress_server *server, cress_address *out);
 
-/** How many handlers run. Never switches. */
+/** How many handlers run. Never switches. @return the number; 0 for NULL or another thread's */
 CRESS_API size_t cress_server_handlers(const cress_server *server);
 
 /** Free a server that is stopped. NULL is allowed. Never switches.

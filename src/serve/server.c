@@ -15,8 +15,13 @@
  * (3) A server is freed only when nobody is inside any of its calls. Who waits in serve_forever is
  *     out of it when it is taken out of `serving`, even if something else has woken it before.
  * (4) The error hook may stop the server and free it: it is told last.
+ * (5) In a child process the greenlets of connections are dropped, and their ends tell nothing: only
+ *     their links are linked no more. Whoever comes first looks for these, a call, by check(), or
+ *     `forked`, which is active while `pause` is and also sees to accepting.
  */
 #include "base/alloc.h"
+#include "base/closed.h"
+#include "base/fork.h"
 #include "base/options.h"
 #include "base/sys.h"
 #include "hub/scope.h"
@@ -47,6 +52,8 @@ struct cress_server {
     int fd; /* the listener; -1: none */
     cress_watch_io incoming;
     cress_watch_timer pause; /* see (1) */
+    cress_watch_fork forked; /* see (5) */
+    unsigned forks;          /* as of which fork there are no connections that were dropped */
     cress_time delay;        /* of the last back-off; 0: something has succeeded since */
     bool resting;            /* a back-off is under way */
     bool held;               /* cress_server_stop_accepting() */
@@ -89,10 +96,51 @@ static bool started(const struct cress_server *s)
     return cress_watch_active(&s->pause.watch); /* (1) */
 }
 
-/* 0; -EINVAL; -EXDEV: what every call begins with. */
-static int check(const struct cress_server *s)
+/* --- connections ----------------------------------------------------------------------------- */
+
+/* Accepted fds are ours, so they have an entry. */
+static uint32_t generation_of(int fd)
 {
-    return s == NULL ? -EINVAL : s->thread == &cress__closed ? 0 : -EXDEV;
+    return fds_find(fd)->generation;
+}
+
+static void close_served(int fd, uint32_t generation)
+{
+    if (generation_of(fd) == generation) /* (2) */
+        cress_close(fd);
+}
+
+static void lose(struct connection *c)
+{
+    close_served(c->fd, c->generation);
+    list_remove(&c->node);
+    c->server->running--;
+    cress__free(c);
+}
+
+/* (5) */
+static void lose_dropped(struct cress_server *s)
+{
+    closed(); /* from now on they are */
+    for (struct list *n = s->connections.next, *next; n != &s->connections; n = next) {
+        next = n->next;
+        struct connection *c = container_of(n, struct connection, node);
+        if (!greenlet_linked(&c->link))
+            lose(c);
+    }
+    s->forks = cress__forks;
+}
+
+/* 0; -EINVAL; -EXDEV: what every call begins with. */
+static int check(struct cress_server *s)
+{
+    if (s == NULL)
+        return -EINVAL;
+    if (s->thread != &cress__closed)
+        return -EXDEV;
+    if (s->forks != cress__forks)
+        lose_dropped(s);
+    return 0;
 }
 
 /* --- waiting --------------------------------------------------------------------------------- */
@@ -191,11 +239,21 @@ static int rested(cress_watch *watch, int events, void *arg)
     return 0;
 }
 
+static int on_fork(cress_watch *watch, int events, void *arg)
+{
+    (void)watch, (void)events;
+    struct cress_server *s = arg;
+    lose_dropped(s);
+    settle(s);
+    return 0;
+}
+
 /* The listener goes; handlers stay. */
 static void shut(struct cress_server *s)
 {
     cress_watch_stop(&s->incoming.watch);
     cress_watch_stop(&s->pause.watch);
+    cress_watch_stop(&s->forked.watch);
     if (s->fd >= 0)
         cress_close(s->fd);
     s->fd = -1;
@@ -210,18 +268,6 @@ static void fail(struct cress_server *s, int error)
 }
 
 /* --- handlers -------------------------------------------------------------------------------- */
-
-/* Accepted fds are ours, so they have an entry. */
-static uint32_t generation_of(int fd)
-{
-    return fds_find(fd)->generation;
-}
-
-static void close_served(int fd, uint32_t generation)
-{
-    if (generation_of(fd) == generation) /* (2) */
-        cress_close(fd);
-}
 
 static void handle(struct cress_server *s, int fd, const cress_address *peer)
 {
@@ -244,10 +290,7 @@ static void ended(struct greenlet_link *link)
     struct connection *c = container_of(link, struct connection, link);
     struct cress_server *s = c->server;
     bool ran = c->greenlet->outcome != CRESS_FAILED || (c->greenlet->flags & GREENLET_STARTED);
-    close_served(c->fd, c->generation);
-    list_remove(&c->node);
-    cress__free(c);
-    s->running--;
+    lose(c);
     if (!ran) /* there was no stack for it, which the hook has been told */
         back_off(s);
     if (drained(s))
@@ -393,6 +436,7 @@ int cress_server_new(const char *address, cress_handler handler, void *arg,
     s->listen = o.listen;
     s->listen.size = sizeof s->listen;
     s->thread = &cress__closed;
+    s->forks = cress__forks;
     s->fd = o.has_fd ? o.listen_fd : -1;
     list_init(&s->connections);
     list_init(&s->stoppers);
@@ -412,7 +456,9 @@ static int begin(struct cress_server *s, int fd)
         (error = cress_fd_set_timeout(fd, CRESS_IN, 0)) < 0 || /* it is a callback that accepts */
         (error = cress_watch_io_init(&s->incoming, loop, fd, CRESS_IN, on_incoming, s)) < 0 ||
         (error = cress_watch_timer_init(&s->pause, loop, CRESS_FOREVER, 0, rested, s)) < 0 ||
+        (error = cress_watch_fork_init(&s->forked, loop, on_fork, s)) < 0 ||
         (error = cress_watch_start(&s->incoming.watch)) < 0 ||
+        (error = cress_watch_start(&s->forked.watch)) < 0 ||
         (error = cress_watch_start(&s->pause.watch)) < 0)
         return error;
     char text[CRESS_ADDRESS_TEXT];
@@ -572,5 +618,5 @@ int cress_server_address(const cress_server *s, cress_address *out)
 
 size_t cress_server_handlers(const cress_server *s)
 {
-    return s != NULL ? s->running : 0;
+    return check((cress_server *)(uintptr_t)s) == 0 ? s->running : 0;
 }

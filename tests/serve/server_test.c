@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { LIMIT = 20 };
@@ -1248,6 +1249,243 @@ static void clients_that_vanish_or_close_half_leave_nothing(void **state)
     shut_down(server);
 }
 
+/* --- fork ------------------------------------------------------------------------------------ */
+
+/* The child ends by this, so that neither its exit handlers nor cmocka have a say. */
+enum { CHILD_OK = 7 };
+
+/* The parent waits without letting its hub run. */
+static void check_child(pid_t child)
+{
+    int status = -1;
+    CHECK_GT(child, 0);
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK(WIFEXITED(status));
+    CHECK_EQ(WEXITSTATUS(status), CHILD_OK);
+}
+
+/* One that is not cress's: whoever accepts it has to be this process. */
+static void check_served(cress_server *server)
+{
+    int fd = client(server);
+    CHECK_EQ(send(fd, "x", 1, 0), 1);
+    let_run();
+    CHECK_EQ(got(fd), 'x');
+    CHECK_EQ(close(fd), 0);
+    let_run();
+}
+
+static int served_fds[2], served_n;
+
+static int echoes(int fd, const cress_address *peer, void *arg)
+{
+    if (served_n < 2)
+        served_fds[served_n++] = fd;
+    return echo(fd, peer, arg);
+}
+
+enum { LOOKS, WAITS, STOPS, FREES, CHILDREN };
+
+static void in_the_child(cress_server *server, int what)
+{
+    struct fds before;
+    fds_mark(&before);
+    if (what == LOOKS)
+        CHECK_EQ(cress_server_handlers(server), 0);
+    if (what == WAITS)
+        let_run();
+    if (what == FREES)
+        CHECK_EQ(cress_server_free(server), -EBUSY); /* it is started still */
+    if (what != STOPS) {
+        for (int i = 0; i < 2; i++)
+            CHECK_EQ(fcntl(served_fds[i], F_GETFD), -1);
+        CHECK_EQ(cress_server_handlers(server), 0);
+        CHECK_EQ(cress_server_start(server), -EALREADY);
+        check_served(server);
+        CHECK_EQ(cress_server_handlers(server), 0);
+        CHECK_EQ(fds_leaked(&before), 0);
+    }
+    CHECK_EQ(cress_server_stop(server, CRESS_FOREVER), 0);
+    for (int i = 0; i < 2; i++)
+        CHECK_EQ(fcntl(served_fds[i], F_GETFD), -1);
+    CHECK_EQ(cress_server_start(server), -EADDRINUSE); /* it is the parent's */
+    CHECK_EQ(cress_server_free(server), 0);
+    CHECK_EQ(cress_run(CRESS_FOREVER), 0);
+    CHECK_EQ(cress_hub_destroy(0), 0);
+    _exit(CHILD_OK);
+}
+
+static void a_child_serves_on_without_the_parents_connections_and_stops(void **state)
+{
+    (void)state;
+    cress_server *server = make("tcp:127.0.0.1:0", echoes, NULL, NULL);
+    int fds[2];
+    served_n = 0;
+    for (int i = 0; i < 2; i++)
+        fds[i] = client(server);
+    let_run();
+    CHECK_EQ(served_n, 2);
+    for (int what = 0; what < CHILDREN; what++) {
+        pid_t child = fork();
+        if (child == 0)
+            in_the_child(server, what);
+        check_child(child);
+        CHECK_EQ(cress_server_handlers(server), 2);
+        for (int i = 0; i < 2; i++) {
+            CHECK_EQ(send(fds[i], "y", 1, 0), 1);
+            CHECK_EQ(cress_sleep(CRESS_MS(1)), 0);
+            let_run();
+            CHECK_EQ(got(fds[i]), 'y');
+        }
+        check_served(server);
+    }
+    for (int i = 0; i < 2; i++)
+        CHECK_EQ(close(fds[i]), 0);
+    shut_down(server);
+}
+
+static void a_child_takes_over_the_address_of_a_parent_that_has_stopped(void **state)
+{
+    (void)state;
+    cress_server *server = make("tcp:127.0.0.1:0", echo, NULL, NULL);
+    int fd = client(server), gone[2];
+    let_run();
+    CHECK_EQ(pipe(gone), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        char c;
+        CHECK_EQ(read(gone[0], &c, 1), 1);
+        check_served(server); /* the listener is open here */
+        for (int i = 0; i < 2; i++) {
+            CHECK_EQ(cress_server_stop(server, 0), 0);
+            CHECK_EQ(cress_server_start(server), 0);
+            check_served(server);
+        }
+        shut_down(server);
+        _exit(CHILD_OK);
+    }
+    shut_down(server);
+    CHECK_EQ(write(gone[1], "x", 1), 1);
+    check_child(child);
+    for (int i = 0; i < 2; i++)
+        CHECK_EQ(close(gone[i]), 0);
+    CHECK_EQ(close(fd), 0);
+}
+
+static void a_child_has_room_for_as_many_handlers_as_are_allowed(void **state)
+{
+    (void)state;
+    cress_server_options o = CRESS_SERVER_OPTIONS_INIT;
+    o.max_handlers = 1;
+    cress_server *server = make(somewhere(), echo, NULL, &o);
+    int fd = client(server);
+    let_run();
+    CHECK_EQ(cress_server_handlers(server), 1);
+    pid_t child = fork();
+    if (child == 0) {
+        check_served(server); /* nothing was called that would have told it */
+        _exit(CHILD_OK);
+    }
+    check_child(child);
+    CHECK_EQ(send(fd, "y", 1, 0), 1);
+    let_run();
+    CHECK_EQ(got(fd), 'y');
+    shut_down(server);
+    CHECK_EQ(close(fd), 0);
+}
+
+static void who_was_inside_in_the_parent_is_not_in_a_child(void **state)
+{
+    (void)state;
+    struct seen seen = { 0 };
+    cress_server *server = make(somewhere(), sits, &seen, NULL);
+    int fd = client(server);
+    cress_greenlet *serving = cress_spawn(serves_forever, server);
+    let_run();
+    cress_greenlet *stopping = cress_spawn(stops, server);
+    let_run();
+    pid_t child = fork();
+    if (child == 0) {
+        CHECK_EQ(cress_server_start(server), 0);
+        CHECK_EQ(close(client(server)), 0);
+        let_run();
+        CHECK_EQ(seen.begun, 2);
+        shut_down(server);
+        _exit(CHILD_OK);
+    }
+    check_child(child);
+    CHECK_EQ(cress_server_free(server), -EBUSY);
+    CHECK_EQ(close(fd), 0);
+    CHECK_EQ(cress_join(stopping, CRESS_SECONDS(LIMIT)), 0);
+    CHECK_EQ(cress_join(serving, CRESS_SECONDS(LIMIT)), 0);
+    CHECK_EQ(seen.begun, 1);
+    CHECK_EQ(seen.last, 0);
+    cress_unref(stopping);
+    cress_unref(serving);
+    CHECK_EQ(cress_server_free(server), 0);
+}
+
+struct forker {
+    cress_server *server;
+    int other; /* the fd of another handler */
+    bool inlined;
+};
+
+/* The first connection is only held, the second one's handler forks, further ones are echoed. */
+static int forks(int fd, const cress_address *peer, void *arg)
+{
+    struct forker *f = arg;
+    char c;
+    if (f->other < 0 && !f->inlined) {
+        f->other = fd;
+        return (int)cress_recv(fd, &c, 1, 0);
+    }
+    if (cress_recv(fd, &c, 1, 0) != 1 || c != 'f')
+        return cress_sendall(fd, &c, 1, NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        CHECK_EQ(cress_server_handlers(f->server), 1); /* this one */
+        if (!f->inlined) {
+            CHECK_EQ(fcntl(f->other, F_GETFD), -1);
+            check_served(f->server);
+        }
+        CHECK_EQ(cress_server_stop(f->server, CRESS_FOREVER), 0);
+        CHECK_EQ(cress_server_free(f->server), -EBUSY); /* as in any handler */
+        CHECK_EQ(cress_send(fd, "c", 1, 0), 1);
+        _exit(CHILD_OK);
+    }
+    check_child(child);
+    CHECK_EQ(cress_send(fd, "p", 1, 0), 1);
+    return peer->length > 0 ? 0 : -EINVAL;
+}
+
+static void a_handler_that_forks_goes_on_in_both(void **state)
+{
+    (void)state;
+    for (int inlined = 0; inlined < 2; inlined++) {
+        struct forker f = { .other = -1, .inlined = inlined };
+        cress_server_options o = CRESS_SERVER_OPTIONS_INIT;
+        o.inline_handlers = inlined;
+        f.server = make(somewhere(), forks, &f, &o);
+        int held = inlined ? -1 : client(f.server);
+        let_run();
+        int fd = client(f.server);
+        CHECK_EQ(send(fd, "f", 1, 0), 1);
+        let_run();
+        CHECK_EQ(got(fd), 'c');
+        CHECK_EQ(got(fd), 'p');
+        CHECK_EQ(got(fd), 0);
+        CHECK_EQ(close(fd), 0);
+        CHECK_EQ(cress_server_handlers(f.server), inlined ? 0 : 1);
+        if (!inlined) {
+            CHECK_EQ(got(held), -EAGAIN); /* nobody has shut it down */
+            CHECK_EQ(close(held), 0);
+        }
+        check_served(f.server);
+        shut_down(f.server);
+    }
+}
+
 /* --- refused --------------------------------------------------------------------------------- */
 
 static void what_makes_no_server_is_told(void **state)
@@ -1492,6 +1730,11 @@ int main(void)
         CLOCKED(a_silent_client_meets_its_handlers_limit),
         CLOCKED(a_client_that_never_reads_meets_its_handlers_limit),
         TEST(clients_that_vanish_or_close_half_leave_nothing),
+        TEST(a_child_serves_on_without_the_parents_connections_and_stops),
+        TEST(a_child_takes_over_the_address_of_a_parent_that_has_stopped),
+        TEST(a_child_has_room_for_as_many_handlers_as_are_allowed),
+        TEST(who_was_inside_in_the_parent_is_not_in_a_child),
+        TEST(a_handler_that_forks_goes_on_in_both),
         TEST(what_makes_no_server_is_told),
         TEST(what_cannot_be_started_is_told_and_can_be_tried_again),
         TEST(a_listener_that_is_given_is_the_servers),
