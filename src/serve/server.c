@@ -15,9 +15,9 @@
  * (3) A server is freed only when nobody is inside any of its calls. Who waits in serve_forever is
  *     out of it when it is taken out of `serving`, even if something else has woken it before.
  * (4) The error hook may stop the server and free it: it is told last.
- * (5) In a child process the greenlets of connections are dropped, and their ends tell nothing: only
- *     their links are linked no more. Whoever comes first looks for these, a call, by check(), or
- *     `forked`, which is active while `pause` is and also sees to accepting.
+ * (5) In a child process the greenlets of connections are dropped without being ended, but their
+ *     links are linked no more. Whoever comes first looks for these: a call, by check(); `forked`,
+ *     which is active while `pause` is, and also sees to accepting.
  */
 #include "base/alloc.h"
 #include "base/closed.h"
@@ -49,7 +49,9 @@ struct cress_server {
     cress_listen_options listen;
     const void *thread; /* as in a loop: the address of something of each thread */
 
-    int fd; /* the listener; -1: none */
+    int fd;       /* the listener; -1: none */
+    dev_t device; /* what file it is, */
+    ino_t inode;  /* both: see still_ours() */
     cress_watch_io incoming;
     cress_watch_timer pause; /* see (1) */
     cress_watch_fork forked; /* see (5) */
@@ -216,14 +218,79 @@ static void back_off(struct cress_server *s)
     cress_watch_timer_again(&s->pause, s->delay);
 }
 
+/* Make fd known as a listener of ours. */
+static int mark(struct cress_server *s, int fd)
+{
+    struct stat file;
+    int error = sys_fstat(fd, &file);
+    if (error < 0)
+        return error;
+    s->device = file.st_dev;
+    s->inode = file.st_ino;
+    return cress_fd_set_timeout(fd, CRESS_IN, 0); /* it is a callback that accepts */
+}
+
+/* Whether the mark is there: cress_close() takes it away, and then the number may be anybody's. */
+static bool marked(const struct cress_server *s)
+{
+    const struct fd_entry *entry = fds_find(s->fd);
+    return entry != NULL && entry->timeouts != NULL && entry->timeouts->read == 0;
+}
+
+/* And whether it is the same file: of close(2) nobody is told. */
+static bool still_ours(const struct cress_server *s)
+{
+    struct stat now;
+    int error = marked(s) ? sys_fstat(s->fd, &now) : -EBADF;
+    return error == 0 ? now.st_dev == s->device && now.st_ino == s->inode : error != -EBADF;
+}
+
+static void close_listener(struct cress_server *s)
+{
+    if (s->fd >= 0 && still_ours(s))
+        cress_close(s->fd);
+    else if (s->fd >= 0 && marked(s))
+        fds_forget(fds_find(s->fd)); /* who has the number next is to find nothing of ours */
+    s->fd = -1;
+}
+
+/* The listener goes; handlers stay. */
+static void shut(struct cress_server *s)
+{
+    cress_watch_stop(&s->incoming.watch);
+    cress_watch_stop(&s->pause.watch);
+    cress_watch_stop(&s->forked.watch);
+    close_listener(s);
+}
+
+/* Whether there is no sense in trying again. */
+static bool fatal(const struct cress_server *s, int *error)
+{
+    if (*error < 0 && !still_ours(s))
+        *error = -EBADF;
+    return *error == -EBADF || *error == -EINVAL || *error == -ENOTSOCK || *error == -EOPNOTSUPP ||
+           *error == -EXDEV;
+}
+
+/* Accepting has become impossible. */
+static void fail(struct cress_server *s, int error)
+{
+    shut(s);
+    wake_all(&s->serving, error);
+    hub_report(hub_current(), NULL, "server: the listener has failed", error); /* (4) */
+}
+
 /* After any change: accept exactly if it may. The last thing to be done: (4). */
 static void settle(struct cress_server *s)
 {
     if (may_accept(s) == cress_watch_active(&s->incoming.watch))
         return;
-    int error = may_accept(s) ? cress_watch_start(&s->incoming.watch)
-                              : cress_watch_stop(&s->incoming.watch);
-    if (error < 0) {
+    int error = !may_accept(s)   ? cress_watch_stop(&s->incoming.watch)
+                : !still_ours(s) ? -EBADF
+                                 : cress_watch_start(&s->incoming.watch);
+    if (fatal(s, &error)) {
+        fail(s, error);
+    } else if (error < 0) {
         back_off(s);
         hub_report(hub_current(), NULL, "server: waiting for connections", error); /* (4) */
     }
@@ -246,25 +313,6 @@ static int on_fork(cress_watch *watch, int events, void *arg)
     lose_dropped(s);
     settle(s);
     return 0;
-}
-
-/* The listener goes; handlers stay. */
-static void shut(struct cress_server *s)
-{
-    cress_watch_stop(&s->incoming.watch);
-    cress_watch_stop(&s->pause.watch);
-    cress_watch_stop(&s->forked.watch);
-    if (s->fd >= 0)
-        cress_close(s->fd);
-    s->fd = -1;
-}
-
-/* Accepting has become impossible. */
-static void fail(struct cress_server *s, int error)
-{
-    shut(s);
-    wake_all(&s->serving, error);
-    hub_report(hub_current(), NULL, "server: the listener has failed", error); /* (4) */
 }
 
 /* --- handlers -------------------------------------------------------------------------------- */
@@ -329,12 +377,6 @@ static void call(struct cress_server *s, int fd, const cress_address *peer)
     close_served(fd, generation);
 }
 
-static bool fatal(int error)
-{
-    return error == -EBADF || error == -EINVAL || error == -ENOTSOCK || error == -EOPNOTSUPP ||
-           error == -EXDEV;
-}
-
 /* Take one connection. 0; or why none was served. */
 static int take(struct cress_server *s)
 {
@@ -352,29 +394,17 @@ static int take(struct cress_server *s)
     return error;
 }
 
-/* The watcher was told that its descriptor is gone, or it could not be asked for again. In the
- * latter case what begin() did to the listener is still there. */
-static bool still_ours(const struct cress_server *s)
-{
-    const struct fd_entry *entry = fds_find(s->fd);
-    return entry->timeouts != NULL && entry->timeouts->read == 0;
-}
-
 static int on_incoming(cress_watch *watch, int events, void *arg)
 {
     struct cress_server *s = arg;
-    int error = events & CRESS_NVAL ? -ENOMEM : 0;
-    if (error < 0 && !still_ours(s)) {
-        s->fd = -1; /* somebody else closed it: the number may be another file's */
-        error = -EBADF;
-    }
+    int error = events & CRESS_NVAL ? -ENOMEM : 0; /* or it is gone, which fatal() finds out */
     if (error < 0)
         cress_watch_stop(watch); /* it hears nothing any more */
     for (int i = 0; i < ACCEPT_RUN && error == 0 && may_accept(s); i++)
         error = take(s);
     if (error == -EAGAIN) /* a unix listener that was shut down says no more than that */
         error = events & CRESS_HUP ? -EINVAL : 0;
-    if (fatal(error)) {
+    if (fatal(s, &error)) {
         fail(s, error);
         return 0;
     }
@@ -389,7 +419,7 @@ static int on_incoming(cress_watch *watch, int events, void *arg)
 /* --- beginning ------------------------------------------------------------------------------- */
 
 /* Take over an fd that listens already. */
-static int adopt(int fd)
+static int adopt(struct cress_server *s, int fd)
 {
     int listens = 0, protocol = 0;
     socklen_t length = sizeof listens;
@@ -399,8 +429,11 @@ static int adopt(int fd)
     length = sizeof protocol;
     if (error == 0)
         error = sys_getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &length);
-    return error < 0 ? error
-                     : cress_fd_adopt(fd, protocol == IPPROTO_TCP ? CRESS_FD_STREAM_TCP : 0);
+    if (error == 0)
+        error = cress_fd_adopt(fd, protocol == IPPROTO_TCP ? CRESS_FD_STREAM_TCP : 0);
+    if (error == 0 && (error = mark(s, fd)) < 0)
+        cress_fd_release(fd);
+    return error;
 }
 
 int cress_server_new(const char *address, cress_handler handler, void *arg,
@@ -421,7 +454,7 @@ int cress_server_new(const char *address, cress_handler handler, void *arg,
         cress__calloc(1, sizeof *s + (room > CRESS_ADDRESS_TEXT ? room : CRESS_ADDRESS_TEXT));
     if (s == NULL)
         return -ENOMEM;
-    if (o.has_fd && (error = adopt(o.listen_fd)) < 0) {
+    if (o.has_fd && (error = adopt(s, o.listen_fd)) < 0) {
         cress__free(s);
         return error;
     }
@@ -452,8 +485,7 @@ static int begin(struct cress_server *s, int fd)
     cress_loop *loop = &hub_current()->loop;
     cress_address at;
     int error;
-    if ((error = cress_address_local(fd, &at)) < 0 ||
-        (error = cress_fd_set_timeout(fd, CRESS_IN, 0)) < 0 || /* it is a callback that accepts */
+    if ((error = cress_address_local(fd, &at)) < 0 || (error = mark(s, fd)) < 0 ||
         (error = cress_watch_io_init(&s->incoming, loop, fd, CRESS_IN, on_incoming, s)) < 0 ||
         (error = cress_watch_timer_init(&s->pause, loop, CRESS_FOREVER, 0, rested, s)) < 0 ||
         (error = cress_watch_fork_init(&s->forked, loop, on_fork, s)) < 0 ||
@@ -481,6 +513,8 @@ int cress_server_start(cress_server *s)
         return -EALREADY;
     if ((error = hub_get(&(struct cress_hub *){ NULL })) < 0)
         return error;
+    if (s->fd >= 0 && !still_ours(s))
+        close_listener(s); /* somebody has closed it since */
     int fd = s->fd >= 0 ? s->fd : cress_listen(s->address, &s->listen);
     if (fd < 0)
         return fd;
@@ -600,8 +634,7 @@ int cress_server_free(cress_server *s)
         return error;
     if (started(s) || s->running > 0 || s->stopping > 0)
         return -EBUSY; /* (3) */
-    if (s->fd >= 0)
-        cress_close(s->fd);
+    close_listener(s);
     cress__free(s);
     return 0;
 }

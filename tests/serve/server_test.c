@@ -678,6 +678,12 @@ static void a_bound_on_handlers_makes_connections_wait(void **state)
     shut_down(server);
 }
 
+static void *reads(void *arg)
+{
+    char c;
+    return (void *)cress_recv(*(int *)arg, &c, 1, 0);
+}
+
 /* --- failing --------------------------------------------------------------------------------- */
 
 static struct {
@@ -911,6 +917,134 @@ static void a_listener_that_somebody_closes_ends_the_serving_and_not_the_handler
     }
 }
 
+enum { CLOSED, NULL_DEVICE, SOCKET, GONE };
+
+/* Behind the back of cress, with close(2) or by another file. */
+static void lose_listener(int fd, int how, int pair[2])
+{
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    int file = how == NULL_DEVICE ? open("/dev/null", O_RDWR) : dup(pair[0]);
+    CHECK_GE(file, 0);
+    if (how == CLOSED)
+        CHECK_EQ(close(fd), 0);
+    else
+        CHECK_EQ(dup2(file, fd), fd);
+    CHECK_EQ(close(file), 0);
+}
+
+/* What has the number now is as if cress had never seen it. */
+static void check_strangers(int fd, int how, const int pair[2])
+{
+    CHECK_EQ(fcntl(fd, F_GETFD) >= 0, how != CLOSED);
+    if (how == SOCKET) {
+        cress_greenlet *g = cress_spawn(reads, &fd);
+        let_run();
+        CHECK(!cress_ready(g));
+        CHECK_EQ(send(pair[1], "x", 1, 0), 1);
+        CHECK_EQ(cress_join(g, CRESS_SECONDS(LIMIT)), 0);
+        CHECK(cress_value(g) == (void *)1);
+        cress_unref(g);
+    }
+    if (how != CLOSED)
+        CHECK_EQ(cress_close(fd), 0);
+    CHECK_EQ(close(pair[0]), 0);
+    CHECK_EQ(close(pair[1]), 0);
+}
+
+static void a_listener_that_is_lost_in_a_pause_ends_the_serving(void **state)
+{
+    (void)state;
+    struct told told = { 0 };
+    CHECK_EQ(cress_hub_set_error_hook(NULL, told_hook, &told), 0);
+    for (int how = 0; how < GONE; how++) {
+        struct seen seen = { 0 };
+        cress_server_options o = CRESS_SERVER_OPTIONS_INIT;
+        o.has_fd = true;
+        o.listen_fd = cress_listen("tcp:127.0.0.1:0", NULL);
+        o.max_handlers = 1;
+        cress_server *server = make(NULL, sits, &seen, &o);
+        cress_greenlet *serving = cress_spawn(serves_forever, server);
+        int fd = client(server), pair[2];
+        let_run();
+        CHECK_EQ(seen.begun, 1); /* and no more */
+        lose_listener(o.listen_fd, how, pair);
+        cress_time begun = clock_time;
+        CHECK_EQ(close(fd), 0);
+        let_run();
+        CHECK(cress_ready(serving));
+        CHECK_EQ(clock_time, begun);
+        CHECK_EQ((intptr_t)cress_value(serving), -EBADF);
+        cress_unref(serving);
+        CHECK_EQ(told.count, how + 1);
+        CHECK_EQ(told.lines[how].error, -EBADF);
+        CHECK_STR(told.lines[how].context, "server: the listener has failed");
+        check_strangers(o.listen_fd, how, pair);
+        CHECK_EQ(cress_server_start(server), 0); /* on the same port */
+        fd = client(server);
+        let_run();
+        CHECK_EQ(seen.begun, 2);
+        shut_down(server);
+        CHECK_EQ(close(fd), 0);
+    }
+}
+
+/* At once where the poller tells, else when it is used next. */
+static void a_listener_that_is_lost_while_it_is_waited_for_ends_the_serving(void **state)
+{
+    (void)state;
+    struct told told = { 0 };
+    CHECK_EQ(cress_hub_set_error_hook(NULL, told_hook, &told), 0);
+    bool polls = strcmp(cress_loop_poller(cress_hub_loop(cress_hub_current())), "poll") == 0;
+    for (int how = 0; how < GONE; how++) {
+        cress_server_options o = CRESS_SERVER_OPTIONS_INIT;
+        o.has_fd = true;
+        o.listen_fd = cress_listen("tcp:127.0.0.1:0", NULL);
+        cress_server *server = make(NULL, echo, NULL, &o);
+        cress_greenlet *serving = cress_spawn(serves_forever, server);
+        let_run();
+        int pair[2];
+        lose_listener(o.listen_fd, how, pair);
+        let_run();
+        CHECK(cress_ready(serving) || how == SOCKET || !polls);
+        if (!cress_ready(serving)) {
+            CHECK_EQ(cress_server_stop_accepting(server), 0);
+            CHECK_EQ(cress_server_start_accepting(server), 0);
+            let_run();
+        }
+        CHECK(cress_ready(serving));
+        CHECK_EQ((intptr_t)cress_value(serving), -EBADF);
+        cress_unref(serving);
+        CHECK_EQ(told.count, how + 1);
+        CHECK_EQ(told.lines[how].error, -EBADF);
+        check_strangers(o.listen_fd, how, pair);
+        CHECK_EQ(cress_server_start(server), 0);
+        CHECK_EQ(close(client(server)), 0);
+        shut_down(server);
+    }
+}
+
+/* At a stop nobody has noticed yet; nor when the hub, which would have, is gone. */
+static void a_listener_that_is_lost_unnoticed_is_not_closed_again(void **state)
+{
+    (void)state;
+    for (int hub_ends = 0; hub_ends < 2; hub_ends++)
+        for (int how = hub_ends ? NULL_DEVICE : CLOSED; how < GONE; how++) {
+            cress_server_options o = CRESS_SERVER_OPTIONS_INIT;
+            o.has_fd = true;
+            o.listen_fd = cress_listen("tcp:127.0.0.1:0", NULL);
+            cress_server *server = make(NULL, echo, NULL, &o);
+            int pair[2];
+            if (hub_ends)
+                CHECK_EQ(cress_hub_destroy(CRESS_SECONDS(1)), 0);
+            lose_listener(o.listen_fd, how, pair);
+            if (hub_ends)
+                CHECK_EQ(cress_server_start(server), 0);
+            CHECK_EQ(cress_server_stop(server, 0), 0);
+            check_strangers(o.listen_fd, how, pair);
+            CHECK_EQ(cress_server_free(server), 0);
+        }
+}
+
 static void stops_and_frees_it(cress_hub *hub, cress_greenlet *g, const char *context, int error,
                                void *arg)
 {
@@ -994,12 +1128,6 @@ static void what_a_handler_returns_is_told_unless_the_peer_only_went_away(void *
 }
 
 enum { RETURNS, EXITS, FAILS, IS_KILLED, SPAWNS_A_READER, ENDS };
-
-static void *reads(void *arg)
-{
-    char c;
-    return (void *)cress_recv(*(int *)arg, &c, 1, 0);
-}
 
 static int reader_fd;
 static cress_greenlet *reader, *victim;
@@ -1722,6 +1850,9 @@ int main(void)
         CLOCKED(a_spawn_that_fails_closes_its_connection_and_pauses),
         CLOCKED(handlers_that_get_no_stack_close_their_connections_and_are_one_pause),
         TEST(a_listener_that_somebody_closes_ends_the_serving_and_not_the_handlers),
+        CLOCKED(a_listener_that_is_lost_in_a_pause_ends_the_serving),
+        CLOCKED(a_listener_that_is_lost_while_it_is_waited_for_ends_the_serving),
+        TEST(a_listener_that_is_lost_unnoticed_is_not_closed_again),
         TEST(the_error_hook_may_stop_the_server_and_free_it),
         TEST(what_a_handler_returns_is_told_unless_the_peer_only_went_away),
         TEST(whatever_the_end_of_its_handler_an_fd_is_closed),
