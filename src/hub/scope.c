@@ -127,8 +127,11 @@ static int point(struct cress_hub *h, cress_coro *self, bool yielded)
         hub_yield(h, self);
         verdict = find(self, &s);
     }
-    if (verdict != NOTHING)
-        return deliver(h, self, verdict, s);
+    if (verdict != NOTHING) {
+        deliver(h, self, verdict, s);
+        hub_ran_on(h); /* here only: who has waited may stand in lists, and nobody may run then */
+        return -ECANCELED;
+    }
     if (quiet(self))
         self->flags &= (uint8_t)~CORO_ALARM;
     return 0;

@@ -655,6 +655,7 @@ static void operate(int me)
 {
     steps++;
     left--;
+    cress_hub_current()->ran_on = 0; /* who runs on for long is fairness_test.c's affair */
     struct worker *m = &model.workers[me];
     switch (below(30)) {
     case 22:

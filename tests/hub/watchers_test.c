@@ -1,5 +1,5 @@
-/* Every kind of watcher on the loop of a hub, beside greenlets: its callback runs in the line of the
- * hub, may do all that does not wait, and is refused what does. */
+/* Every kind of watcher on the loop of a hub, beside greenlets: its callback runs in the line of
+ * the hub, may do all that does not wait, and is refused what does. */
 #include "support/test.h"
 #include "hub/apart.h"
 #include "support/check.h"
