@@ -16,8 +16,8 @@
 /* Who holds a lock. In a child process all that others held is free. */
 struct holder {
     cress_coro *co;        /* NULL: nobody */
-    struct thread *thread; /* of co; not looked into */
     unsigned forks;        /* when it was taken */
+    struct thread *thread; /* of co; not looked into */
 };
 
 struct mutex {
@@ -40,8 +40,8 @@ bool holder_is_gone(const struct holder *holder);
 static inline void holder_set(struct holder *holder, struct thread *t)
 {
     holder->co = t->current;
-    holder->thread = t;
     holder->forks = cress__forks;
+    holder->thread = t;
 }
 
 /* Give it up altogether, however deep it is; and take it again, at that depth, as soon as possible:
