@@ -12,8 +12,8 @@
  * it. Members are of one thread. A group keeps a little memory for each member it had at once,
  * until cress_group_done().
  *
- * Structured groups (CRESS_STRUCTURED): the first member that fails has all others killed, and
- * cress_group_join() says its error; a join that is cancelled kills the members, waits for them and
+ * Structured groups (CRESS_STRUCTURED): the first member that fails has all others killed, also
+ * those that are spawned before cress_group_join() has said its error; a join that is cancelled kills the members, waits for them and
  * then says -ECANCELED. So none outlives the join.
  */
 #ifndef CRESS_GROUP_H

@@ -233,7 +233,7 @@ static void become(struct group *group, struct member *m, struct cress_greenlet 
     list_push(&group->members, &m->node);
     g->refs++;
     greenlet_link(g, &m->link);
-    if (group->killing > 0) /* (3) */
+    if (group->killing > 0 || group->error != 0) /* (3) */
         greenlet_kill(hub_current(), g);
 }
 

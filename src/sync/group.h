@@ -4,7 +4,8 @@
  *     leaves the group and gives its slot back.
  * (2) n + reserved <= size, or nobody is let in: reserved counts those who were granted a slot and
  *     have not run. They keep their order; nobody barges in.
- * (3) While `killing`, whoever becomes a member is killed at once.
+ * (3) While `killing`, and from the first error on until it has been told, whoever becomes a member
+ *     is killed at once.
  */
 #ifndef CRESS_SYNC_GROUP_H
 #define CRESS_SYNC_GROUP_H

@@ -182,9 +182,11 @@ static void the_first_error_ends_the_siblings(void **state)
     CHECK_EQ(cress_group_spawn(&group, fails_ms, (void *)5, NULL), 0);
     CHECK_EQ(cress_group_spawn(&group, waits, NULL, &sibling), 0);
     CHECK_EQ(cress_group_spawn(&group, will_not_die, (void *)7, NULL), 0);
+    CHECK_EQ(cress_sleep(CRESS_MS(6)), 0);
+    CHECK_EQ(cress_outcome(sibling), CRESS_KILLED);
+    CHECK_EQ(cress_group_spawn(&group, waits, NULL, NULL), 0); /* too late: it never runs */
     CHECK_EQ(cress_group_join(&group, CRESS_FOREVER), -5);
     CHECK_EQ(clock_time - start, CRESS_MS(7)); /* it cannot be left before the last has ended */
-    CHECK_EQ(cress_outcome(sibling), CRESS_KILLED);
     CHECK_EQ(told.count, 1);
     told.count = 0;
     CHECK_EQ(cress_group_join(&group, CRESS_FOREVER), 0); /* told once */
