@@ -13,8 +13,8 @@
  * until cress_group_done().
  *
  * Structured groups (CRESS_STRUCTURED): the first member that fails has all others killed, also
- * those that are spawned before cress_group_join() has said its error; a join that is cancelled kills the members, waits for them and
- * then says -ECANCELED. So none outlives the join.
+ * those that are spawned before cress_group_join() has said its error; a join that is cancelled
+ * kills the members, waits for them and then says -ECANCELED. So none outlives the join.
  */
 #ifndef CRESS_GROUP_H
 #define CRESS_GROUP_H
