@@ -1413,8 +1413,8 @@ static int echoes(int fd, const cress_address *peer, void *arg)
     return echo(fd, peer, arg);
 }
 
-/* In a child process ThreadSanitizer no longer sees that coroutines, which it takes for threads, run
- * one after the other: it ignores synchronisation in the one that forked. */
+/* In a child process ThreadSanitizer no longer sees that coroutines, which it takes for threads,
+ * run one after the other: it ignores synchronisation in the one that forked. */
 static void needs_children(void)
 {
 #ifdef CRESS_TSAN
