@@ -21,11 +21,9 @@ static int next_number(void *arg, void **item)
 static void run(cress_pool *pool, int order[10])
 {
     cress_imap it;
-    cress_imap_options o = CRESS_IMAP_OPTIONS_INIT;
     intptr_t next = 0;
     void *value;
-    o.unordered = true;
-    if (cress_imap_init(&it, pool, sleeps, next_number, &next, &o) < 0)
+    if (cress_group_imap_unordered(pool, &it, sleeps, next_number, &next, NULL) < 0)
         return;
     for (int i = 0; i < 10 && cress_imap_next(&it, CRESS_FOREVER, &value, NULL) == 0; i++)
         order[i] = (int)(intptr_t)value;

@@ -133,17 +133,16 @@ CRESS_API int cress_group_apply(cress_group *group, cress_fn fn, void *arg, void
 CRESS_API int cress_group_map(cress_group *group, cress_fn fn, void *const *args, size_t n,
                               void **results, int *errors);
 
-/** Where cress_imap_init() has its items from. May wait.
+/** Where cress_group_imap() has its items from. May wait.
  *
  * @return 1, *item is the next one; 0, there are no more; or a negative error, which ends it
  */
 typedef int (*cress_source_fn)(void *arg, void **item);
 
-/** How cress_imap_init() goes about it. Start with CRESS_IMAP_OPTIONS_INIT. */
+/** How cress_group_imap() goes about it. Start with CRESS_IMAP_OPTIONS_INIT. */
 typedef struct cress_imap_options {
-    size_t size;    /**< set by CRESS_IMAP_OPTIONS_INIT */
-    size_t ahead;   /**< at most so many are begun and not fetched yet; 0: no bound */
-    bool unordered; /**< results as they come, not in the order of the items */
+    size_t size;  /**< set by CRESS_IMAP_OPTIONS_INIT */
+    size_t ahead; /**< at most so many are begun and not fetched yet; 0: no bound */
 } cress_imap_options;
 
 /** The start of every cress_imap_options. */
@@ -156,14 +155,20 @@ typedef struct cress_imap {
 } cress_imap;
 
 /** Begin: a greenlet of its own fetches items from the source and has fn called with each in a new
- * member of the group.
+ * member of the group. Results are told in the order of the items.
  *
  * Never switches. The hub's thread. The group must live until they have ended.
  *
  * @return 0; -EINVAL; -EXDEV; -ENOMEM; -EMFILE
  */
-CRESS_API int cress_imap_init(cress_imap *imap, cress_group *group, cress_fn fn,
-                              cress_source_fn source, void *arg, const cress_imap_options *options);
+CRESS_API int cress_group_imap(cress_group *group, cress_imap *imap, cress_fn fn,
+                               cress_source_fn source, void *arg,
+                               const cress_imap_options *options);
+
+/** The same, and results are told as they come. */
+CRESS_API int cress_group_imap_unordered(cress_group *group, cress_imap *imap, cress_fn fn,
+                                         cress_source_fn source, void *arg,
+                                         const cress_imap_options *options);
 
 /** The next result. value and error may be NULL and are written on success only: a member that
  * failed has its error told in its place, and others follow.

@@ -302,8 +302,8 @@ static void feeder_ended(struct greenlet_link *link)
     feeder_is_through(imap);
 }
 
-int cress_imap_init(cress_imap *public, cress_group *group, cress_fn fn, cress_source_fn source,
-                    void *arg, const cress_imap_options *options)
+static int begin(cress_group *group, cress_imap *public, cress_fn fn, cress_source_fn source,
+                 void *arg, const cress_imap_options *options, bool unordered)
 {
     cress_imap_options o = CRESS_IMAP_OPTIONS_INIT;
     if (public == NULL || fn == NULL || source == NULL || options_take(&o, sizeof o, options) < 0)
@@ -329,11 +329,23 @@ int cress_imap_init(cress_imap *public, cress_group *group, cress_fn fn, cress_s
     imap->source = source;
     imap->arg = arg;
     imap->ahead = o.ahead;
-    imap->unordered = o.unordered;
+    imap->unordered = unordered;
     *link = (struct feeder_link){ .link.fire = feeder_ended, .imap = imap };
     greenlet_link(imap->feeder, &link->link);
     *handle(public) = imap;
     return 0;
+}
+
+int cress_group_imap(cress_group *group, cress_imap *imap, cress_fn fn, cress_source_fn source,
+                     void *arg, const cress_imap_options *options)
+{
+    return begin(group, imap, fn, source, arg, options, false);
+}
+
+int cress_group_imap_unordered(cress_group *group, cress_imap *imap, cress_fn fn,
+                               cress_source_fn source, void *arg, const cress_imap_options *options)
+{
+    return begin(group, imap, fn, source, arg, options, true);
 }
 
 int cress_imap_next(cress_imap *public, cress_time timeout, void **value, int *error)

@@ -138,7 +138,7 @@ static void members(void)
     int error = 0;
     if (went(cress_group_apply(&pool, doubles, (void *)4, &value, &error)))
         CHECK(value == (void *)8 || error < 0);
-    if (went(cress_imap_init(&it, &pool, doubles, next_number, &n, NULL))) {
+    if (went(cress_group_imap(&pool, &it, doubles, next_number, &n, NULL))) {
         int r;
         while ((r = cress_imap_next(&it, CRESS_FOREVER, &value, NULL)) == 0)
             sum += (intptr_t)value;

@@ -53,7 +53,9 @@ enum call_kind {
     EVENT,
     ACQUIRE, /* from here on: cancelled only when it would have to wait */
     PUT,
-    GET
+    GET,
+    GIVE, /* through a channel without a buffer */
+    ACCEPT
 };
 enum phase { ENTER, YIELDED, BODY, WAITED, BREATHED };
 enum case_kind { NEVER, ON_END, ON_WAITER, ON_TIME };
@@ -76,6 +78,7 @@ struct call {
     size_t size; /* bytes; how many cases are wanted */
     size_t from; /* the first byte received; the item put, or got */
     bool granted, settled;
+    bool met; /* the other side waited: both let others run */
     int n;
     struct one_case cases[CASES]; /* of joinall: ON_END */
     int fired[CASES], n_fired;
@@ -173,6 +176,10 @@ static struct model {
         size_t items[QUEUE_MAX], n, promised, put_so_far;
         struct line getters, putters;
     } queue;
+    struct {
+        struct line givers, takers;
+        size_t put_so_far;
+    } chan;
     long ends;
     int io_run; /* I/O calls that have succeeded since somebody waited for I/O */
     int runs;   /* which worker; NOBODY: the line decides */
@@ -556,12 +563,34 @@ static bool get_item(size_t *item)
     return true;
 }
 
+static bool give(struct call *c)
+{
+    int taker = first_waiting(&model.chan.takers);
+    if (taker == NOBODY)
+        return false;
+    model.workers[taker].call.from = c->from;
+    settle(&model.chan.takers, taker);
+    return c->met = true;
+}
+
+static bool take_given(struct call *c)
+{
+    int giver = first_waiting(&model.chan.givers);
+    if (giver == NOBODY)
+        return false;
+    c->from = model.workers[giver].call.from;
+    settle(&model.chan.givers, giver);
+    return c->met = true;
+}
+
 static struct line *line_of(const struct call *c)
 {
     return c->kind == ACQUIRE ? &model.sems[c->target].line
            : c->kind == EVENT ? &model.events[c->target].line
            : c->kind == PUT   ? &model.queue.putters
-                              : &model.queue.getters;
+           : c->kind == GET   ? &model.queue.getters
+           : c->kind == GIVE  ? &model.chan.givers
+                              : &model.chan.takers;
 }
 
 /* Without waiting. */
@@ -569,7 +598,26 @@ static bool try_it(struct call *c)
 {
     return c->kind == ACQUIRE ? take_unit(c->target)
            : c->kind == PUT   ? put_item(c->from)
-                              : get_item(&c->from);
+           : c->kind == GET   ? get_item(&c->from)
+           : c->kind == GIVE  ? give(c)
+                              : take_given(c);
+}
+
+/* That was done. Who has met somebody stands in line behind a receiver, before a sender. */
+static bool had_it(int w)
+{
+    struct call *c = &model.workers[w].call;
+    model.workers[w].result = 0;
+    if (!c->met || c->timeout == 0)
+        return true;
+    c->phase = BREATHED;
+    push(WORKER, w);
+    if (c->kind == ACCEPT && model.n_line > 1) {
+        struct item *last = &model.line[model.n_line - 1], me = *last;
+        *last = last[-1];
+        last[-1] = me;
+    }
+    return false;
 }
 
 static bool wait_in_line(int w)
@@ -821,8 +869,10 @@ static bool body(int w)
     case ACQUIRE:
     case PUT:
     case GET:
+    case GIVE:
+    case ACCEPT:
         if (try_it(c))
-            return result(m, 0);
+            return had_it(w);
         join_line(line_of(c), w);
         return wait_in_line(w);
     default:
@@ -883,7 +933,7 @@ static bool advance(int w)
     switch (c->phase) {
     case ENTER:
         if (c->kind >= ACQUIRE && try_it(c))
-            return result(m, 0);
+            return had_it(w);
         if (c->kind >= ACQUIRE && c->timeout == 0)
             return result(m, -EAGAIN);
         if (yields || (p = point(m, false)) > 0) {

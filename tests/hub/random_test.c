@@ -44,6 +44,7 @@ static int waiter_values[WAITERS];
 static cress_sem sems[SEMS];
 static cress_event events[EVENTS];
 static cress_queue queue;
+static cress_chan chan;
 static int ends[STREAMS]; /* of socketpairs: stream i is written to i and read from i ^ 1 */
 static int spawned, reports;
 
@@ -322,9 +323,29 @@ static void try_get(void)
     CHECK_EQ(item, expected);
 }
 
+static void try_give(void)
+{
+    struct call call = { .from = ++model.chan.put_so_far };
+    CHECK_EQ(cress_chan_try_send(&chan, (void *)call.from), give(&call) ? 0 : -EAGAIN);
+}
+
+static void try_take_given(void)
+{
+    struct call call = { .from = 0 };
+    size_t item = 0;
+    CHECK_EQ(cress_chan_try_recv(&chan, &item), take_given(&call) ? 0 : -EAGAIN);
+    CHECK_EQ(item, call.from);
+}
+
 static void outside(void)
 {
-    switch (below(17)) {
+    switch (below(19)) {
+    case 17:
+        try_give();
+        return;
+    case 18:
+        try_take_given();
+        return;
     case 9:
     case 10:
         release((int)below(SEMS));
@@ -549,6 +570,24 @@ static void do_get(int me)
     CHECK_EQ(item, r == 0 ? model.workers[me].call.from : 0);
 }
 
+static void do_give(int me)
+{
+    size_t item = ++model.chan.put_so_far;
+    cress_time timeout = limit(me);
+    bool at_once = begin_call(me, (struct call){ .kind = GIVE, .from = item, .timeout = timeout });
+    returned(me, at_once, cress_chan_send(&chan, (void *)item, timeout));
+}
+
+static void do_accept(int me)
+{
+    size_t item = 0;
+    cress_time timeout = limit(me);
+    bool at_once = begin_call(me, (struct call){ .kind = ACCEPT, .timeout = timeout });
+    int r = cress_chan_recv(&chan, &item, timeout);
+    returned(me, at_once, r);
+    CHECK_EQ(item, r == 0 ? model.workers[me].call.from : 0);
+}
+
 /* The n-th byte of a stream. */
 static unsigned char byte_at(size_t n)
 {
@@ -657,7 +696,15 @@ static void operate(int me)
     left--;
     cress_hub_current()->ran_on = 0; /* who runs on for long is fairness_test.c's affair */
     struct worker *m = &model.workers[me];
-    switch (below(30)) {
+    switch (below(34)) {
+    case 30:
+    case 31:
+        do_give(me);
+        break;
+    case 32:
+    case 33:
+        do_accept(me);
+        break;
     case 22:
     case 23:
         do_acquire(me);
@@ -779,6 +826,7 @@ static void begin_round(void)
     cress_queue_options o = CRESS_QUEUE_OPTIONS_INIT;
     o.max = QUEUE_MAX;
     CHECK_EQ(cress_queue_init(&queue, &o), 0);
+    CHECK_EQ(cress_chan_init(&chan, 0, 0, 0), 0);
     for (int s = 0; s < STREAMS; s += 2) {
         CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, &ends[s]), 0);
         for (int i = s; i < s + 2; i++) {
@@ -817,6 +865,7 @@ static void end_round(void)
     for (int i = 0; i < NODES; i++)
         CHECK_EQ(model.node_of[i], NOBODY);
     CHECK_EQ(cress_queue_done(&queue), 0); /* nobody waits any more */
+    CHECK_EQ(cress_chan_done(&chan), 0);
     for (int w = 1; w < WORKERS; w++)
         if (model.workers[w].state != FREE)
             cress_unref(gs[w]);
@@ -837,7 +886,7 @@ static void rounds_of_random_operations_do_what_the_model_says(void **state)
         end_round();
     }
     printf("seed %" PRIu64 ", %ld steps, %d greenlets\n", begun_with, steps, spawned);
-    CHECK_GT(spawned, STEPS / 100);
+    CHECK_GT(spawned, STEPS / 200);
 }
 
 static void soak(void)

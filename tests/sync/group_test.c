@@ -455,7 +455,7 @@ static void imap_tells_in_order_and_goes_on_after_an_error(void **state)
     cress_imap it;
     struct numbers numbers = { 10, 20, -EILSEQ, 0 };
     at_once = most_at_once = 0;
-    CHECK_EQ(cress_imap_init(&it, &group, works, next_number, &numbers, NULL), 0);
+    CHECK_EQ(cress_group_imap(&group, &it, works, next_number, &numbers, NULL), 0);
     CHECK_EQ(cress_imap_next(&it, 0, NULL, NULL), -EAGAIN);
     CHECK_EQ(cress_imap_next(&it, CRESS_MS(1), NULL, NULL), -ETIMEDOUT);
     for (int i = 10; i < 20; i++) {
@@ -480,11 +480,9 @@ static void unordered_results_come_as_they_are_ready(void **state)
     (void)state;
     cress_pool pool = { { 0 } };
     cress_imap it;
-    cress_imap_options o = CRESS_IMAP_OPTIONS_INIT;
     struct numbers numbers = { 0, 10, 0, 0 };
-    o.unordered = true;
     CHECK_EQ(cress_pool_init(&pool, 10, 0), 0);
-    CHECK_EQ(cress_imap_init(&it, &pool, works, next_number, &numbers, &o), 0);
+    CHECK_EQ(cress_group_imap_unordered(&pool, &it, works, next_number, &numbers, NULL), 0);
     CHECK_EQ(cress_sleep(CRESS_MS(25)), 0); /* 5 to 9 are ready, the quickest first */
     for (intptr_t i = 9; i >= 0; i--) {
         void *value = NULL;
@@ -504,7 +502,7 @@ static void no_more_than_so_many_are_begun_ahead(void **state)
     cress_imap_options o = CRESS_IMAP_OPTIONS_INIT;
     struct numbers numbers = { 14, 24, 0, 0 };
     o.ahead = 2;
-    CHECK_EQ(cress_imap_init(&it, &group, works, next_number, &numbers, &o), 0);
+    CHECK_EQ(cress_group_imap(&group, &it, works, next_number, &numbers, &o), 0);
     for (int i = 0; i < 10; i++) {
         CHECK_EQ(cress_sleep(CRESS_MS(100)), 0);
         CHECK_EQ(numbers.fetched, i + 2 < 10 ? i + 2 : 10);
@@ -524,7 +522,7 @@ static void what_is_left_of_an_imap_is_killed(void **state)
     for (int turns = 0; turns < 6; turns++) { /* before the feeder runs, and at each point after */
         cress_imap it;
         numbers.next = 0;
-        CHECK_EQ(cress_imap_init(&it, &pool, sleeps_ms, next_number, &numbers, NULL), 0);
+        CHECK_EQ(cress_group_imap(&pool, &it, sleeps_ms, next_number, &numbers, NULL), 0);
         for (int i = 0; i < turns; i++)
             yield();
         if (turns == 5)
@@ -536,7 +534,7 @@ static void what_is_left_of_an_imap_is_killed(void **state)
     }
     cress_imap it;
     numbers.next = 0;
-    CHECK_EQ(cress_imap_init(&it, &pool, sleeps_ms, next_number, &numbers, NULL), 0);
+    CHECK_EQ(cress_group_imap(&pool, &it, sleeps_ms, next_number, &numbers, NULL), 0);
     yield();
     CHECK_EQ(cress_group_kill(&pool, CRESS_FOREVER), 0);
     int n = 0, error = 0;
@@ -566,9 +564,9 @@ static void wrong_arguments_are_refused(void **state)
     CHECK_EQ(cress_group_kill(NULL, 0), -EINVAL);
     CHECK_EQ(cress_group_apply(&group, NULL, NULL, NULL, NULL), -EINVAL);
     CHECK_EQ(cress_group_map(&group, returns, NULL, 1, NULL, NULL), -EINVAL);
-    CHECK_EQ(cress_imap_init(&it, NULL, returns, next_number, NULL, NULL), -EINVAL);
-    CHECK_EQ(cress_imap_init(&it, &group, returns, NULL, NULL, NULL), -EINVAL);
-    CHECK_EQ(cress_imap_init(&it, &group, returns, next_number, NULL, &none), -EINVAL);
+    CHECK_EQ(cress_group_imap(NULL, &it, returns, next_number, NULL, NULL), -EINVAL);
+    CHECK_EQ(cress_group_imap(&group, &it, returns, NULL, NULL, NULL), -EINVAL);
+    CHECK_EQ(cress_group_imap(&group, &it, returns, next_number, NULL, &none), -EINVAL);
     CHECK_EQ(cress_imap_next(NULL, 0, NULL, NULL), -EINVAL);
     CHECK_EQ(cress_pool_set_size(NULL, 1), -EINVAL);
     CHECK_EQ(cress_pool_available(NULL), 0);
