@@ -18,6 +18,12 @@ enum {
     MAX_USER = 1 << 20,
 };
 
+static inline void *user_area(const cress_coro *co)
+{
+    const struct raw_coro *raw = coro_raw(co);
+    return raw != NULL && raw->user_size > 0 ? (char *)(uintptr_t)raw + USER_OFFSET : NULL;
+}
+
 /* --- birth ----------------------------------------------------------------------------------- */
 
 int cress_coro_new(const cress_coro_options *options, cress_coro_fn fn, void *arg, cress_coro **out)
@@ -200,11 +206,12 @@ static cress_coro *pass_error_on(struct thread *t, cress_coro *next, void **valu
 }
 
 /* leave of one, enter of the other, on the stack that is left. */
-static void run_hooks(struct thread *t, cress_coro *from, cress_coro *to)
+static always_inline void run_hooks(struct thread *t, cress_coro *from, cress_coro *to)
 {
+    const cress_switch_hooks *hooks = t->hooks;
     cress__closed++;
-    t->hooks->leave(from, cress_coro_user(from));
-    t->hooks->enter(to, cress_coro_user(to));
+    hooks->leave(from, user_area(from));
+    hooks->enter(to, user_area(to));
     cress__closed--;
 }
 
@@ -458,8 +465,7 @@ cress_coro_state cress_coro_get_state(const cress_coro *co)
 
 void *cress_coro_user(const cress_coro *co)
 {
-    const struct raw_coro *raw = coro_raw(co);
-    return raw != NULL && raw->user_size > 0 ? (char *)raw + USER_OFFSET : NULL;
+    return user_area(co);
 }
 
 void *cress_coro_top(const cress_coro *co)
