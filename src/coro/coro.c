@@ -143,7 +143,7 @@ void coro_abandon(cress_coro *co)
         t->hub_forget(co);
     struct stack *stack = co->stack;
     coro_lose(co);
-    /* With its thread the stacks have gone. */
+    /* Those of a thread that has ended go all at once. */
     if (stack != NULL && !atomic_load(&t->dead))
         stack_put(&t->stacks, stack);
 }
