@@ -1,6 +1,5 @@
 #include "capi.h"
 
-#include "home.h"
 #include "switch.h"
 
 /* Checks what extensions pass, which are compiled without knowing us. */
@@ -21,15 +20,6 @@ static PyGreenlet *api_new(PyObject *run, PyGreenlet *parent)
         (parent != NULL && green_set_parent(self, (PyObject *)parent) < 0))
         Py_CLEAR(self);
     return self;
-}
-
-static PyGreenlet *api_current(void)
-{
-    struct home *h = home_get();
-    if (h == NULL)
-        return NULL;
-    Py_INCREF(h->current->self);
-    return h->current->self;
 }
 
 static PyObject *api_throw(PyGreenlet *self, PyObject *type, PyObject *value, PyObject *traceback)
@@ -89,7 +79,7 @@ PyObject *capi_capsule(void)
     table[1] = green_error;
     table[2] = green_exit;
     table[3] = ENTRY(api_new);
-    table[4] = ENTRY(api_current);
+    table[4] = ENTRY(green_current);
     table[5] = ENTRY(api_throw);
     table[6] = ENTRY(api_switch);
     table[7] = ENTRY(api_set_parent);

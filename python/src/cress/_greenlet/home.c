@@ -6,6 +6,7 @@
 #include "switch.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 __thread struct home *home_here __attribute__((tls_model("initial-exec")));
 
@@ -41,7 +42,29 @@ static void enter(cress_coro *co, void *user)
     h->current = g; /* (2) */
 }
 
-static const cress_switch_hooks hooks = { .leave = leave, .enter = enter };
+/* In a signal handler, for a process that is about to end. */
+static size_t describe(const cress_coro *co, void *user, char *text, size_t size)
+{
+    size_t length;
+    (void)co;
+    PyObject *run = ((struct user *)user)->green->run;
+    const char *name = pystate_function_name(run, &length);
+    if (name == NULL) {
+        name = run != NULL ? Py_TYPE(run)->tp_name : "?";
+        length = strlen(name);
+    }
+    size_t at = 0;
+    const char *const parts[] = { "the greenlet of ", name };
+    for (int i = 0; i < 2; i++) {
+        size_t n = i == 0 ? strlen(parts[0]) : length;
+        n = n < size - at ? n : size - at;
+        memcpy(text + at, parts[i], n);
+        at += n;
+    }
+    return at;
+}
+
+static const cress_switch_hooks hooks = { .leave = leave, .enter = enter, .describe = describe };
 
 /* --- the beginning ---------------------------------------------------------------------------- */
 
@@ -176,31 +199,13 @@ void home_see_to_doomed(struct home *h)
 
 /* --- the end ------------------------------------------------------------------------------------ */
 
-/* Those that are suspended are told to end, and those that do not are abandoned. New ones may be
- * started meanwhile: at some time there have been enough. */
-static void end_started(struct home *h)
-{
-    for (int patience = 10000; h->started != NULL; patience--) {
-        PyGreenlet *self = h->started->self;
-        Py_INCREF(self);
-        if (patience > 0)
-            green_kill(h, self->green);
-        if (self->green->state == GREEN_ACTIVE)
-            green_abandon(self->green);
-        Py_DECREF(self);
-    }
-}
-
 /* The thread's Python state is being cleared: see (1) and (4). */
 static void home_end(PyObject *capsule)
 {
     struct home *h = PyCapsule_GetPointer(capsule, capsule_name);
     bool here = home_here == h && h->current == h->main;
-    if (here && !pystate_finalizing()) {
+    if (here && !pystate_finalizing())
         home_see_to_doomed(h);
-        end_started(h);
-        home_see_to_doomed(h);
-    }
     h->alive = false;
     n_homes--;
     if (here) {

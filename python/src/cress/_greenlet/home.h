@@ -7,9 +7,9 @@
  *     the switch. It owns a reference to the object of whom it names.
  * (3) What ends in another thread than its own is put into `doomed` of its home, and is seen to by
  *     that thread when it next comes by.
- * (4) Of a home that has ended no greenlet runs again. Those that were suspended were told to end
- *     (GreenletExit); where that cannot be done any more, since the thread is gone (in a child
- *     process, while the interpreter goes down), their memory is left alone for ever.
+ * (4) Of a home that has ended no greenlet runs again. Those that are suspended then and that
+ *     somebody refers to stay as they are, their frames can be looked at; when they go, what their
+ *     frames refer to is let go without running them.
  */
 #ifndef CRESS_GREENLET_HOME_H
 #define CRESS_GREENLET_HOME_H

@@ -1,6 +1,7 @@
 #include "life.h"
 
 #include "pystate.h"
+#include "stacks.h"
 #include "switch.h"
 
 #include <stdlib.h>
@@ -46,6 +47,9 @@ bool green_is_main(const struct green *g)
 
 void green_bury(struct home *h, struct green *g)
 {
+    PyObject **context = pystate_context(green_py(g));
+    g->context = *context;
+    *context = NULL;
     pystate_done(green_py(g), h->tstate);
     home_unlink(h, g);
     cress_coro_free(g->co);
@@ -61,17 +65,14 @@ void green_abandon(struct green *g)
     Py_CLEAR(g->args);
     Py_CLEAR(g->kwargs);
     home_unlink(h, g);
-    cress_coro_free(g->co);
+    stacks_free(g->co);
     g->co = NULL;
 }
 
 bool green_is_dead(struct green *g)
 {
-    if (g->state == GREEN_ACTIVE && !g->home->alive) {
-        /* Its thread has gone without seeing to it, and its memory with it or not: who knows. */
-        g->state = GREEN_ENDED;
-        g->co = NULL;
-        }
+    if (g->state == GREEN_ACTIVE && !g->home->alive)
+        green_abandon(g);
     return g->state == GREEN_ENDED;
 }
 
@@ -174,7 +175,7 @@ void green_dealloc(PyObject *object)
     if (g != NULL) {
         self->green = NULL;
         if (g->co != NULL && !green_is_main(g))
-            cress_coro_free(g->co);
+            stacks_free(g->co);
         Py_CLEAR(g->parent);
         Py_CLEAR(g->run);
         Py_CLEAR(g->args);
@@ -188,12 +189,10 @@ void green_dealloc(PyObject *object)
 
 /* --- for the garbage collector ----------------------------------------------------------------- */
 
-/* Whether what its frames refer to can be shown: it rests, it could be told to end, and its memory
- * is there. While the interpreter goes down, other threads' may not be. */
+/* Whether what its frames refer to can be shown: it rests, and has not refused to end. */
 static bool shows_frames(const struct green *g)
 {
-    return !green_is_main(g) && g->home->current != g && !g->survivor &&
-           (g->home == home_here || !pystate_finalizing());
+    return g->state == GREEN_ACTIVE && !green_is_main(g) && g->home->current != g && !g->survivor;
 }
 
 int green_traverse(PyObject *object, visitproc visit, void *arg)
@@ -208,7 +207,7 @@ int green_traverse(PyObject *object, visitproc visit, void *arg)
     Py_VISIT(g->args);
     Py_VISIT(g->kwargs);
     Py_VISIT(g->context);
-    if (g->state == GREEN_ACTIVE && g->home->alive && shows_frames(g))
+    if (shows_frames(g))
         return pystate_visit(green_py(g), visit, arg);
     return 0;
 }

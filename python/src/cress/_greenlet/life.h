@@ -19,7 +19,7 @@ struct green *green_alloc(PyGreenlet *self);
  * switches away. What it fails with is reported, not raised. */
 void green_kill(struct home *h, struct green *g);
 
-/* End one that is suspended and will not run again, in its own thread. */
+/* End one that is suspended and whose thread has ended: it will not run again. */
 void green_abandon(struct green *g);
 
 /* It has ended by itself: give back what it ran on. */

@@ -10,16 +10,26 @@
 
 PyObject *green_error, *green_exit, *green_empty_tuple;
 
-static bool at_exit; /* the interpreter has begun to go down: there is no current greenlet */
+static bool at_exit; /* the interpreter goes down: see green_current() */
+
+PyGreenlet *green_current(void)
+{
+    struct home *h = home_get();
+    if (h == NULL)
+        return NULL;
+    if (at_exit) {
+        PyErr_SetString(PyExc_RuntimeError, "greenlet is being finalized");
+        return NULL;
+    }
+    Py_INCREF(h->current->self);
+    return h->current->self;
+}
 
 static PyObject *get_current(PyObject *module, PyObject *unused)
 {
     (void)module;
     (void)unused;
-    if (at_exit)
-        return new_ref(Py_None);
-    struct home *h = home_get();
-    return h != NULL ? new_ref((PyObject *)h->current->self) : NULL;
+    return (PyObject *)green_current();
 }
 
 static PyObject *go_down(PyObject *module, PyObject *unused)
@@ -40,7 +50,7 @@ static PyObject *count_threads(PyObject *module, PyObject *unused)
 
 static PyMethodDef functions[] = {
     { "getcurrent", get_current, METH_NOARGS,
-      "getcurrent()\n--\n\nThe greenlet that runs. While the interpreter goes down, None." },
+      "getcurrent()\n--\n\nThe greenlet that runs." },
     { "settrace", trace_set, METH_O,
       "settrace(callback, /)\n--\n\n"
       "Have callback(event, (origin, target)) called for each switch of this thread, the event\n"

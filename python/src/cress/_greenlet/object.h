@@ -64,6 +64,10 @@ static inline bool is_greenlet(PyObject *object)
     return PyObject_TypeCheck(object, &PyGreenlet_Type);
 }
 
+/* The one that runs, a new reference. After the exit functions of atexit have been called there is
+ * none: threads and modules go one by one. NULL: an exception is set. */
+PyGreenlet *green_current(void);
+
 /* Whether it has no parent because it is the stack of a thread. */
 bool green_is_main(const struct green *g);
 

@@ -23,6 +23,31 @@ void stacks_thread_begin(void)
     cress_stack_report(true); /* without memory for its own stack there is no report */
 }
 
+/* Coroutines whose Python state has ended but whose thread may be about to: only then can another
+ * thread free them. */
+static cress_coro **waiting;
+static size_t n_waiting, waiting_room;
+
+void stacks_free(cress_coro *co)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < n_waiting; i++)
+        if (cress_coro_free(waiting[i]) < 0)
+            waiting[kept++] = waiting[i];
+    n_waiting = kept;
+    if (cress_coro_free(co) == 0)
+        return;
+    if (n_waiting == waiting_room) {
+        size_t room = 2 * waiting_room + 8;
+        cress_coro **more = realloc(waiting, room * sizeof *waiting);
+        if (more == NULL)
+            return; /* kept for ever */
+        waiting = more;
+        waiting_room = room;
+    }
+    waiting[n_waiting++] = co;
+}
+
 static int set_size(Py_ssize_t bytes)
 {
     if (bytes < LEAST || bytes > MOST) {

@@ -12,6 +12,9 @@
 /* Bytes of a stack that calls may use, for those that are started from now on. */
 size_t stacks_usable(void);
 
+/* Free a coroutine that will not run again, its thread's affair or not. */
+void stacks_free(cress_coro *co);
+
 /* This thread uses greenlets now: overflows of their stacks are to be reported by name. */
 void stacks_thread_begin(void);
 

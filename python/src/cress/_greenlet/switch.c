@@ -116,11 +116,12 @@ static int check_home(const struct home *h, const struct green *g)
         return 0;
     if (home == NULL)
         PyErr_SetString(green_error, "cannot switch to a garbage collected greenlet");
-    else if (home->alive)
-        PyErr_SetString(green_error, "cannot switch to a different thread");
-    else
+    else if (!home->alive)
         PyErr_SetString(green_error,
                         "cannot switch to a different thread (which happens to have exited)");
+    else
+        PyErr_Format(green_error, "Cannot switch to a different thread\n\tCurrent:  %R\n\tExpected: %R",
+                     h->current->self, home->current->self);
     return -1;
 }
 
@@ -132,10 +133,11 @@ static struct green *parent_of(const struct green *g)
 /* Make g, which is NEW, ACTIVE: what it runs, with what, and the coroutine for it. Looking for
  * what it runs runs code, in which somebody may do the same.
  *
- * 1, and has taken args and kwargs; 0, it is not NEW any more; -1: an exception is set instead of
+ * 1, and has taken args and kwargs, and gives what it runs; 0, it is not NEW any more; -1: an exception is set instead of
  * the one that was, if any.
  */
-static int start(struct home *h, struct green *g, PyObject *args, PyObject *kwargs)
+static int start(struct home *h, struct green *g, PyObject *args, PyObject *kwargs,
+                 PyObject **callable)
 {
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
@@ -163,9 +165,8 @@ static int start(struct home *h, struct green *g, PyObject *args, PyObject *kwar
         g->state = GREEN_ACTIVE;
         g->args = args;
         g->kwargs = kwargs;
-        PyObject *old = g->run;
-        g->run = run;
-        run = old;
+        *callable = run;
+        run = NULL;
     }
     Py_XDECREF(run);
     if (r >= 0) {
@@ -209,10 +210,11 @@ static struct green *destination(struct home *h, struct green *g, PyObject *args
         }
         PyGreenlet *self = g->self;
         Py_INCREF(self);
-        int r = start(h, g, args, kwargs);
+        int r = start(h, g, args, kwargs, value);
         Py_DECREF(self); /* not the last one: whoever brought us here has it, or its child does */
         if (r > 0) {
-            *value = args != NULL ? new_ref(Py_None) : NULL;
+            if (args == NULL)
+                Py_CLEAR(*value);
             return g;
         }
         if (r < 0)
@@ -248,8 +250,11 @@ static void *green_main(void *arg, void *value)
     struct home *h = g->home;
     PyObject *result = arrived(h, value);
     if (result != NULL) {
-        Py_DECREF(result);
-        /* The arguments stay where the garbage collector sees them. */
+        /* What it runs, which may be another one than what was set: letting go of that may run
+         * code. It and the arguments stay where the garbage collector sees them. */
+        PyObject *set = g->run;
+        g->run = result;
+        Py_XDECREF(set);
         result = PyObject_Call(g->run, g->args, g->kwargs);
     }
 
@@ -283,7 +288,10 @@ static cress_coro *green_heir(cress_coro *co, void **value, int *error)
      * more is seen to later. */
     (void)error;
     self->state = GREEN_ENDED;
-    Py_XDECREF((PyObject *)*value); /* None, or nothing */
+    if (*value != NULL && self->run == NULL)
+        self->run = *value; /* what it was to run, let go of later */
+    else
+        Py_XDECREF((PyObject *)*value); /* not the last reference: it is `run` */
     *value = NULL;
     PyErr_NoMemory();
     *error = 0;
@@ -347,7 +355,7 @@ PyObject *green_throw(struct green *g, PyObject *type, PyObject *value, PyObject
     if (h == NULL || set_exception(type, value, traceback) < 0)
         return NULL;
     PyObject *args = NULL;
-    if (green_is_dead(g)) { /* then GreenletExit is what it would have ended with: a value */
+    if (g->state == GREEN_ENDED) { /* then GreenletExit is what it would have ended with: a value */
         PyObject *result = exit_is_value(NULL);
         if (result != NULL) {
             args = PyTuple_Pack(1, result);

@@ -1,8 +1,8 @@
 /* switch - from one greenlet to another: values and exceptions on their way.
  *
  * What a switch brings is a PyObject *; NULL means the exception that is set in the thread, which
- * no switch exchanges. The first switch to a greenlet brings None for "run", with the arguments in
- * the greenlet itself, or an exception, and then run is not called.
+ * no switch exchanges. The first switch to a greenlet brings what it is to call, with the arguments
+ * in the greenlet itself, or an exception, and then nothing is called.
  *
  *     who switches                        who goes on
  *     destination(): who that is

@@ -131,10 +131,10 @@ static int type_bool(PyObject *self)
     return !green_is_dead(green_of(self)) && green_of(self)->state == GREEN_ACTIVE;
 }
 
-/* ACTIVE, and not the one that runs in its thread. */
-static bool is_suspended(struct green *g)
+/* ACTIVE, and not the one that runs in its thread; which may have ended. */
+static bool is_suspended(const struct green *g)
 {
-    return !green_is_dead(g) && g->state == GREEN_ACTIVE && g->home->current != g;
+    return g->state == GREEN_ACTIVE && g->home->current != g;
 }
 
 static PyObject *get_frame(PyObject *self, void *unused)
@@ -153,7 +153,7 @@ static PyObject *get_frame(PyObject *self, void *unused)
 /* Where its context is now. NULL: an exception is set. */
 static PyObject **context_of(struct green *g)
 {
-    if (green_is_dead(g) || g->state == GREEN_NEW || g->fresh)
+    if (g->state != GREEN_ACTIVE || g->fresh)
         return &g->context;
     if (g->home->current != g)
         return pystate_context(green_py(g));
@@ -214,12 +214,10 @@ static PyObject *type_repr(PyObject *self)
                                     g->home != NULL && !g->home->alive ? "(thread exited) " : "");
     if (g->state == GREEN_NEW)
         state = " pending";
-    else if (g->home->current != g)
+    else if (home_here == NULL || home_here->current != g) /* as seen from this thread */
         state = " suspended active started";
-    else if (g->home == home_here)
-        state = " current active started";
     else
-        state = " active started";
+        state = " current active started";
     return PyUnicode_FromFormat("<%s object at %p (otid=%p)%s%s>", name, self, g->home, state,
                                 green_is_main(g) ? " main" : "");
 }
