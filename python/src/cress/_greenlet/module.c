@@ -116,7 +116,7 @@ static int ready(void)
 
 static int fill(PyObject *module)
 {
-    if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
+    if (!pystate_in_main_interpreter()) {
         PyErr_SetString(PyExc_ImportError,
                         "cress.greenlet works in the main interpreter of a process only");
         return -1;

@@ -299,21 +299,21 @@ static void clear_exceptions(struct pystate *s)
     Py_CLEAR(s->exc_state.exc_value);
 }
 
-void pystate_set_refcount(PyObject *object, Py_ssize_t n)
+void pystate_set_refcount(PyObject *o, Py_ssize_t n)
 {
 #if BEFORE(9)
-    Py_REFCNT(object) = n;
+    Py_REFCNT(o) = n;
 #else
-    Py_SET_REFCNT(object, n);
+    Py_SET_REFCNT(o, n);
 #endif
 }
 
-bool pystate_is_tracked(PyObject *object)
+bool pystate_is_tracked(PyObject *o)
 {
 #if BEFORE(9)
-    return _PyObject_GC_IS_TRACKED(object);
+    return _PyObject_GC_IS_TRACKED(o);
 #else
-    return PyObject_GC_IsTracked(object);
+    return PyObject_GC_IsTracked(o);
 #endif
 }
 
@@ -345,22 +345,22 @@ static int visit_frames(struct pystate *s, visitproc visit, void *arg)
     return 0;
 }
 
-/* What its variables referred to is let go. The frames themselves stay, as whoever has one of them
- * expects. */
+/* The C calls that run them are gone, and with these a reference to each. Whoever else has one sees
+ * it without variables. */
 static void abandon_frames(struct pystate *s)
 {
     PyFrameObject *f = s->frame;
     s->frame = NULL;
+    Py_XINCREF(f);
     while (f != NULL) {
         PyFrameObject *back = f->f_back;
+        Py_XINCREF(back); /* the frame may be the last to refer to it */
         if (is_ours(f)) {
-            Py_ssize_t n = f->f_code->co_nlocals + PyTuple_GET_SIZE(f->f_code->co_cellvars) +
-                           PyTuple_GET_SIZE(f->f_code->co_freevars);
-            Py_XINCREF(back); /* the frame may be the last to refer to it */
-            for (Py_ssize_t i = 0; i < n; i++)
-                Py_CLEAR(f->f_localsplus[i]);
-            Py_XDECREF(back);
+            for (PyObject **p = f->f_localsplus; p < f->f_valuestack; p++)
+                Py_CLEAR(*p);
+            Py_DECREF(f);
         }
+        Py_DECREF(f);
         f = back;
     }
 }
@@ -453,17 +453,17 @@ static int visit_frames(struct pystate *s, visitproc visit, void *arg)
  * returns whose frame somebody keeps. */
 static void give_to_object(frame *f)
 {
-    PyFrameObject *object = f->frame_obj;
+    PyFrameObject *owner = f->frame_obj;
     size_t size = (size_t)((char *)&f->localsplus[code_of(f)->co_nlocalsplus] - (char *)f);
-    memcpy(object->_f_frame_data, f, size);
-    object->f_frame = (frame *)(void *)object->_f_frame_data;
-    object->f_frame->owner = FRAME_OWNED_BY_FRAME_OBJECT;
-    object->f_frame->previous = NULL;
-    object->f_frame->frame_obj = NULL;
-    object->f_frame->stacktop = code_of(f)->co_nlocalsplus;
-    if (!pystate_is_tracked((PyObject *)object))
-        PyObject_GC_Track(object);
-    Py_DECREF(object);
+    memcpy(owner->_f_frame_data, f, size);
+    owner->f_frame = (frame *)(void *)owner->_f_frame_data;
+    owner->f_frame->owner = FRAME_OWNED_BY_FRAME_OBJECT;
+    owner->f_frame->previous = NULL;
+    owner->f_frame->frame_obj = NULL;
+    owner->f_frame->stacktop = code_of(f)->co_nlocalsplus;
+    if (!pystate_is_tracked((PyObject *)owner))
+        PyObject_GC_Track(owner);
+    Py_DECREF(owner);
 }
 
 static void abandon_frames(struct pystate *s)
@@ -486,6 +486,12 @@ static void abandon_frames(struct pystate *s)
         for (int i = 0, n = known_slots(f); i < n; i++)
             Py_CLEAR(f->localsplus[i]);
         Py_CLEAR(f->f_locals);
+        Py_DECREF(code_of(f));
+#if BEFORE(12)
+        Py_CLEAR(f->f_func);
+#else
+        Py_CLEAR(f->f_funcobj);
+#endif
     }
     while (s->chunk->previous != NULL) {
         _PyStackChunk *chunk = s->chunk;
@@ -512,15 +518,15 @@ PyObject *pystate_frame(struct pystate *s, PyThreadState *t)
 #if BEFORE(13)
     c_frame *running = t->cframe;
     t->cframe = s->cframe;
-    PyObject *object = (PyObject *)PyThreadState_GetFrame(t);
+    PyObject *made = (PyObject *)PyThreadState_GetFrame(t);
     t->cframe = running;
 #else
     frame *running = t->current_frame;
     t->current_frame = s->frame;
-    PyObject *object = (PyObject *)PyThreadState_GetFrame(t);
+    PyObject *made = (PyObject *)PyThreadState_GetFrame(t);
     t->current_frame = running;
 #endif
-    return object;
+    return made;
 }
 
 #endif
@@ -587,6 +593,11 @@ void pystate_tracing_on(PyThreadState *t)
     t->use_tracing = on;
 #endif
 #endif
+}
+
+bool pystate_in_main_interpreter(void)
+{
+    return PyThreadState_Get()->interp == PyInterpreterState_Main();
 }
 
 bool pystate_finalizing(void)

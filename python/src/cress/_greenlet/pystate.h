@@ -59,6 +59,9 @@ void pystate_tracing_on(PyThreadState *t);
 void pystate_set_refcount(PyObject *object, Py_ssize_t n);
 bool pystate_is_tracked(PyObject *object);
 
+/* Whether this is the first interpreter of the process. */
+bool pystate_in_main_interpreter(void);
+
 /* Whether the interpreter is being taken down. */
 bool pystate_finalizing(void);
 
