@@ -145,7 +145,8 @@ static struct PyModuleDef definition = {
     .m_slots = slots,
 };
 
-PyMODINIT_FUNC PyInit__greenlet(void);
+/* 3.8 would leave it hidden. */
+__attribute__((visibility("default"))) PyMODINIT_FUNC PyInit__greenlet(void);
 
 PyMODINIT_FUNC PyInit__greenlet(void)
 {
