@@ -178,7 +178,7 @@ def build_editable(wheel_directory, config_settings=None, metadata_directory=Non
         extension = compile_extension(folder)
         shutil.move(str(extension), PACKAGE / extension.name)
     wheel = Wheel(wheel_directory)
-    wheel.add("cress_editable.pth", f"{PACKAGE.parent}\n".encode())
+    wheel.add("cress.pth", f"{PACKAGE.parent}\n".encode())
     wheel.add("cress_as_greenlet.pth", PTH.encode())
     return wheel.close()
 

@@ -1,10 +1,17 @@
 """Values and exceptions on their way from one greenlet to another."""
+import abc
 import sys
 import unittest
 
 from cress.greenlet import GreenletExit, error, getcurrent, greenlet
 
 from support import Case, main_switch, suspended
+
+
+class Abstract(greenlet, metaclass=abc.ABCMeta):
+    @abc.abstractmethod
+    def run(self):
+        pass
 
 
 class Values(Case):
@@ -41,6 +48,8 @@ class Values(Case):
         ring = [greenlet(run) for _ in range(3)]
         ring[0].switch(0)
         self.assertEqual(order, [0, 1, 2] * 3)
+        for g in ring:
+            g.throw()
 
     def test_what_run_returns_goes_to_the_parent(self):
         outer = []
@@ -287,12 +296,6 @@ class Starts(Case):
         self.assertTrue(g.dead)
 
     def test_an_abstract_subclass_cannot_be_made(self):
-        import abc
-
-        class Abstract(greenlet, metaclass=abc.ABCMeta):
-            @abc.abstractmethod
-            def run(self):
-                pass
         with self.assertRaises(TypeError):
             Abstract()
 

@@ -150,9 +150,10 @@ static bool resurrected(PyObject *object)
     pystate_set_refcount(object, refs);
     if (refs == 0)
         return false;
-    /* As if the last reference had never gone: counters of debug builds included. */
+#ifdef Py_TRACE_REFS /* as if the last reference had never gone */
     _Py_NewReference(object);
     pystate_set_refcount(object, refs);
+#endif
     if (!pystate_is_tracked(object))
         PyObject_GC_Track(object);
     /* The dealloc of a class that was made in Python lets go of it when this returns. */

@@ -109,20 +109,18 @@ struct pystate {
 
 const size_t pystate_size = sizeof(struct pystate);
 
-#if BEFORE(11)
-/* Python calls take C stack: with 1 MiB nearly all recursions end at the usual limit of 1000. */
-const size_t pystate_top_size = 0;
+/* With 1 MiB nearly all recursions end with a RecursionError at the usual limit of 1000, as they do
+ * on a thread's 8 MiB: a level of the greediest common one, sorted() with a key function that sorts,
+ * takes 5 KB, others 0.4 to 1.1 KB; the parser of source text alone goes 0.8 MB deep. */
 const size_t pystate_stack_size = 1024 << 10;
+
+#if BEFORE(11)
+const size_t pystate_top_size = 0;
 #else
 /* Down from the end of the last page, its colour of up to 1920 bytes included, the data stack
  * begins at 1480 to 3400 bytes in a page: that much for the first C frames, and the rest of the
  * page for the first Python frames. */
 const size_t pystate_top_size = 5 * 4096 - 3400;
-#if BEFORE(12)
-const size_t pystate_stack_size = 1024 << 10; /* C calls are not counted: as above */
-#else
-const size_t pystate_stack_size = 512 << 10; /* they are, see c_depth() */
-#endif
 #endif
 
 /* --- one goes, another one comes -------------------------------------------------------------- */
@@ -226,9 +224,10 @@ void pystate_load(struct pystate *s, PyThreadState *t)
 #else
 #define C_DEPTH_LIMIT Py_C_RECURSION_LIMIT
 #endif
-/* How many C calls a stack has room for: the greediest common one, of sorted() with a key function,
- * takes 5 KB and counts for two or three, a usual one 0.4 to 1.1 KB. 64 KiB are for what is called
- * without being counted. Below 200 the trash can of 3.13 would never be emptied. */
+/* How many C calls a stack has room for, at 1000 bytes each; 64 KiB are for what is called without
+ * being counted. (The greediest, see above, counts for two: 2600 each would make that an error too,
+ * and structures of 400 levels as well, of which json takes a thousand elsewhere.) Below 200 the
+ * trash can of 3.13 would never be emptied. */
 static int c_depth(size_t stack_size)
 {
     size_t depth = stack_size > 65536 ? (stack_size - 65536) / 1000 : 0;
@@ -277,8 +276,18 @@ void pystate_init(struct pystate *s, PyThreadState *t, void *top, size_t stack_s
 #endif
 }
 
+static void clear_exceptions(struct pystate *s)
+{
+#if BEFORE(11)
+    Py_CLEAR(s->exc_state.exc_type);
+    Py_CLEAR(s->exc_state.exc_traceback);
+#endif
+    Py_CLEAR(s->exc_state.exc_value);
+}
+
 void pystate_done(struct pystate *s, PyThreadState *t)
 {
+    clear_exceptions(s); /* one that was handled leaves None behind */
     Py_CLEAR(s->context);
 #if FROM(13)
     if (s->delete_later != NULL && t->delete_later == NULL) {
@@ -288,15 +297,6 @@ void pystate_done(struct pystate *s, PyThreadState *t)
 #else
     (void)t;
 #endif
-}
-
-static void clear_exceptions(struct pystate *s)
-{
-#if BEFORE(11)
-    Py_CLEAR(s->exc_state.exc_type);
-    Py_CLEAR(s->exc_state.exc_traceback);
-#endif
-    Py_CLEAR(s->exc_state.exc_value);
 }
 
 void pystate_set_refcount(PyObject *o, Py_ssize_t n)
