@@ -3,8 +3,7 @@
 #include <Python.h>
 
 typedef struct {
-    PyObject_HEAD
-    PyObject *weakreflist;
+    PyObject_HEAD PyObject *weakreflist;
     PyObject *dict;
     void *implementation;
 } Green;
@@ -21,10 +20,10 @@ static void **api;
 #define CURRENT ((Green * (*)(void)) api[4])
 #define THROW ((PyObject * (*)(Green *, PyObject *, PyObject *, PyObject *)) api[5])
 #define SWITCH ((PyObject * (*)(Green *, PyObject *, PyObject *)) api[6])
-#define SET_PARENT ((int (*)(Green *, Green *)) api[7])
-#define IS_MAIN ((int (*)(Green *)) api[8])
-#define IS_STARTED ((int (*)(Green *)) api[9])
-#define IS_ACTIVE ((int (*)(Green *)) api[10])
+#define SET_PARENT ((int (*)(Green *, Green *))api[7])
+#define IS_MAIN ((int (*)(Green *))api[8])
+#define IS_STARTED ((int (*)(Green *))api[9])
+#define IS_ACTIVE ((int (*)(Green *))api[10])
 #define PARENT ((Green * (*)(Green *)) api[11])
 
 static PyObject *none_is_null(PyObject *o)
@@ -42,7 +41,7 @@ static PyObject *names(PyObject *m, PyObject *args)
     return PyTuple_Pack(3, api[0], api[1], api[2]);
 }
 
-static PyObject *new(PyObject *m, PyObject *args)
+static PyObject *new (PyObject *m, PyObject *args)
 {
     PyObject *run, *parent;
     if (!PyArg_ParseTuple(args, "OO", &run, &parent))
@@ -55,7 +54,7 @@ static PyObject *current(PyObject *m, PyObject *args)
     return (PyObject *)CURRENT();
 }
 
-static PyObject *throw(PyObject *m, PyObject *args)
+static PyObject *throw(PyObject * m, PyObject *args)
 {
     PyObject *g, *type, *value, *traceback;
     if (!PyArg_ParseTuple(args, "OOOO", &g, &type, &value, &traceback))

@@ -1,6 +1,6 @@
-"""Build the package for the Python that runs this, and try it: try.py unit|leaks|package FOLDER
+"""Build the package for the Python that runs this, and try it: try.py unit|leaks|package|build FOLDER
 
-The folder is emptied first. Ends with 77 where something is missing, and says what.
+The folder is emptied first; build only builds, into its site/. Ends with 77 where something is missing, and says what.
 """
 import os
 import pathlib
@@ -108,4 +108,5 @@ if __name__ == "__main__":
     what, folder = sys.argv[1], pathlib.Path(sys.argv[2])
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    sys.exit({"unit": unit, "leaks": leaks, "package": package}[what](folder.resolve()))
+    sys.exit({"unit": unit, "leaks": leaks, "package": package,
+              "build": lambda folder: built(folder) and 0}[what](folder.resolve()))

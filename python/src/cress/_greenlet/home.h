@@ -21,9 +21,9 @@ struct home {
     struct green *main;
     struct pystate *main_py;
     struct green *current; /* (2) */
-    struct green *origin;  /* who has just switched, until the one who came took note of it; owned */
-    struct green *heir;    /* who goes on after `origin`, which ends */
-    PyObject *trace;       /* of settrace(); NULL: none */
+    struct green *origin; /* who has just switched, until the one who came took note of it; owned */
+    struct green *heir;   /* who goes on after `origin`, which ends */
+    PyObject *trace;      /* of settrace(); NULL: none */
     struct green *started; /* all ACTIVE ones but main */
     PyGreenlet **doomed;   /* (3), owned */
     size_t n_doomed, doomed_room;

@@ -24,7 +24,8 @@ PyGreenlet *green_new(PyTypeObject *type)
     if (h == NULL)
         return NULL;
     if (PyType_HasFeature(type, Py_TPFLAGS_IS_ABSTRACT)) /* object() says what is missing */
-        return (PyGreenlet *)PyObject_CallMethod((PyObject *)&PyBaseObject_Type, "__new__", "O", type);
+        return (PyGreenlet *)PyObject_CallMethod((PyObject *)&PyBaseObject_Type, "__new__", "O",
+                                                 type);
     PyGreenlet *self = (PyGreenlet *)type->tp_alloc(type, 0);
     if (self == NULL)
         return NULL;
@@ -102,8 +103,7 @@ void green_kill(struct home *h, struct green *g)
 /* Tell it to end, as far as it can run. Whoever calls this holds a reference. */
 static void end_suspended(struct green *g)
 {
-    if (green_is_dead(g) || g->state != GREEN_ACTIVE || green_is_main(g) ||
-        g->home->current == g)
+    if (green_is_dead(g) || g->state != GREEN_ACTIVE || green_is_main(g) || g->home->current == g)
         return;
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);

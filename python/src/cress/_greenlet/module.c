@@ -49,13 +49,13 @@ static PyObject *count_threads(PyObject *module, PyObject *unused)
 }
 
 static PyMethodDef functions[] = {
-    { "getcurrent", get_current, METH_NOARGS,
-      "getcurrent()\n--\n\nThe greenlet that runs." },
+    { "getcurrent", get_current, METH_NOARGS, "getcurrent()\n--\n\nThe greenlet that runs." },
     { "settrace", trace_set, METH_O,
       "settrace(callback, /)\n--\n\n"
       "Have callback(event, (origin, target)) called for each switch of this thread, the event\n"
       "being \"switch\" or \"throw\"; None: no more. Returns the one of before." },
-    { "gettrace", trace_get, METH_NOARGS, "gettrace()\n--\n\nThe callback of settrace(), or None." },
+    { "gettrace", trace_get, METH_NOARGS,
+      "gettrace()\n--\n\nThe callback of settrace(), or None." },
     { "stack_size", stacks_size, METH_VARARGS,
       "stack_size([bytes])\n--\n\n"
       "How much address space a greenlet's stack has, 64 KiB to 1 GiB; with an argument, those\n"
@@ -105,8 +105,8 @@ static int ready(void)
         return 0;
     if (stacks_ready() < 0 || switch_ready() < 0 || PyType_Ready(&PyGreenlet_Type) < 0)
         return -1;
-    green_error = PyErr_NewExceptionWithDoc("greenlet.error", "A switch that cannot be.", NULL,
-                                            NULL);
+    green_error =
+        PyErr_NewExceptionWithDoc("greenlet.error", "A switch that cannot be.", NULL, NULL);
     green_exit = PyErr_NewExceptionWithDoc("greenlet.GreenletExit",
                                            "Ends a greenlet, and is what it gives its parent then.",
                                            PyExc_BaseException, NULL);

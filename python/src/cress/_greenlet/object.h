@@ -29,8 +29,7 @@ struct home;
 struct pystate;
 
 typedef struct PyGreenlet {
-    PyObject_HEAD
-    PyObject *weakreflist;
+    PyObject_HEAD PyObject *weakreflist;
     PyObject *dict;
     struct green *green;
 } PyGreenlet;
@@ -38,20 +37,20 @@ typedef struct PyGreenlet {
 enum green_state { GREEN_NEW, GREEN_ACTIVE, GREEN_ENDED };
 
 struct green {
-    PyGreenlet *self;     /* whose inside this is */
-    PyGreenlet *parent;   /* owned; NULL for a main greenlet */
-    struct home *home;    /* (1), owned */
-    cress_coro *co;       /* (2), owned but for a main greenlet's */
-    PyObject *run;        /* what it runs or is going to */
-    PyObject *args;       /* a tuple and maybe a dict, from its start until run is called */
+    PyGreenlet *self;   /* whose inside this is */
+    PyGreenlet *parent; /* owned; NULL for a main greenlet */
+    struct home *home;  /* (1), owned */
+    cress_coro *co;     /* (2), owned but for a main greenlet's */
+    PyObject *run;      /* what it runs or is going to */
+    PyObject *args;     /* a tuple and maybe a dict, from its start until run is called */
     PyObject *kwargs;
-    PyObject *context;    /* its contextvars.Context before it runs, or NULL */
-    struct green *next;   /* in home.started, in which all ACTIVE ones but main are */
+    PyObject *context;  /* its contextvars.Context before it runs, or NULL */
+    struct green *next; /* in home.started, in which all ACTIVE ones but main are */
     struct green *before;
-    uint8_t state;        /* enum green_state */
-    bool fresh;           /* its coroutine has not run */
-    bool survivor;        /* was told to end and did not: its frames keep what they refer to */
-    bool trimmed;         /* its stack gave its pages back since it was left */
+    uint8_t state; /* enum green_state */
+    bool fresh;    /* its coroutine has not run */
+    bool survivor; /* was told to end and did not: its frames keep what they refer to */
+    bool trimmed;  /* its stack gave its pages back since it was left */
 };
 
 extern PyTypeObject PyGreenlet_Type;

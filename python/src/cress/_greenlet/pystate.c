@@ -79,7 +79,7 @@ struct pystate {
     PyObject *context;
     _PyErr_StackItem *exc_info; /* the innermost; the outermost of a greenlet is its exc_state */
     _PyErr_StackItem exc_state;
-    int depth;                  /* of calls, however this version counts them */
+    int depth; /* of calls, however this version counts them */
 #if BEFORE(13)
     int trash_nesting;
 #endif
@@ -413,7 +413,8 @@ typedef _PyStackRef slot;
 /* A slot of 3.14 may have borrowed what is in it: then it is not ours to show. */
 static PyObject *slot_object(slot s)
 {
-    return PyStackRef_IsNull(s) || !PyStackRef_IsHeapSafe(s) ? NULL : PyStackRef_AsPyObjectBorrow(s);
+    return PyStackRef_IsNull(s) || !PyStackRef_IsHeapSafe(s) ? NULL
+                                                             : PyStackRef_AsPyObjectBorrow(s);
 }
 #endif
 

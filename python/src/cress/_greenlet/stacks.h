@@ -18,7 +18,7 @@ void stacks_free(cress_coro *co);
 /* This thread uses greenlets now: overflows of their stacks are to be reported by name. */
 void stacks_thread_begin(void);
 
-PyObject *stacks_size(PyObject *module, PyObject *args);  /* stack_size([bytes]) */
+PyObject *stacks_size(PyObject *module, PyObject *args);   /* stack_size([bytes]) */
 PyObject *stacks_trim(PyObject *module, PyObject *unused); /* trim() */
 
 /* Take the size from the environment. 0; -1: an exception is set. */

@@ -120,7 +120,8 @@ static int check_home(const struct home *h, const struct green *g)
         PyErr_SetString(green_error,
                         "cannot switch to a different thread (which happens to have exited)");
     else
-        PyErr_Format(green_error, "Cannot switch to a different thread\n\tCurrent:  %R\n\tExpected: %R",
+        PyErr_Format(green_error,
+                     "Cannot switch to a different thread\n\tCurrent:  %R\n\tExpected: %R",
                      h->current->self, home->current->self);
     return -1;
 }
@@ -229,7 +230,8 @@ static struct green *destination(struct home *h, struct green *g, PyObject *args
 
 /* Who goes on after g, and what that is given: its parent, and where that cannot be, its parent
  * with the exception why. */
-static struct green *choose_heir(struct home *h, struct green *g, PyObject *result, PyObject **value)
+static struct green *choose_heir(struct home *h, struct green *g, PyObject *result,
+                                 PyObject **value)
 {
     for (struct green *p = parent_of(g); p != NULL; p = parent_of(p)) {
         PyObject *args = result != NULL ? PyTuple_Pack(1, result) : NULL;

@@ -19,8 +19,7 @@ int green_set_run(PyGreenlet *self, PyObject *run)
 {
     struct green *g = self->green;
     if (g->state != GREEN_NEW) {
-        PyErr_SetString(PyExc_AttributeError,
-                        "run cannot be set after the start of the greenlet");
+        PyErr_SetString(PyExc_AttributeError, "run cannot be set after the start of the greenlet");
         return -1;
     }
     PyObject *old = g->run;
@@ -272,7 +271,8 @@ static PyMethodDef methods[] = {
     { "switch", (PyCFunction)(void (*)(void))method_switch, METH_FASTCALL | METH_KEYWORDS,
       "switch($self, /, *args, **kwargs)\n--\n\n"
       "Let this greenlet go on, and wait until somebody switches back.\n\n"
-      "The first switch calls run(*args, **kwargs). In a greenlet that is suspended in a switch of\n"
+      "The first switch calls run(*args, **kwargs). In a greenlet that is suspended in a switch "
+      "of\n"
       "its own, that returns the argument, where there is one and no keyword; else the tuple, the\n"
       "dictionary, or both in a tuple. A switch to a greenlet that has ended goes to its parent." },
     { "throw", method_throw, METH_VARARGS,
