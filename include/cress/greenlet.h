@@ -79,7 +79,7 @@ typedef struct cress_spawn_options {
  *
  * @return 0; -EINVAL, fn is NULL, size is not set, a time is negative, a stack larger than 1 GiB;
  *         -ENOMEM, -EMFILE; -EXDEV, another thread's hub without shared; -EOWNERDEAD, that hub has
- *         ended; -ENOTSUP, any_hub and shared: announced, not built yet
+ *         ended; -ENOTSUP, any_hub and shared: reserved for later
  */
 CRESS_API int cress_spawn_with(const cress_spawn_options *options, cress_fn fn, void *arg,
                                cress_greenlet **out);
@@ -143,28 +143,29 @@ CRESS_API int cress_joinall(cress_greenlet *const *gs, size_t n, cress_time time
  * kills itself gets -ECANCELED (timeout 0: 0, and -ECANCELED at its next cancellation point).
  * g's thread, or any if it is shared.
  *
- * @return 0; -ETIMEDOUT; -ECANCELED; -EINVAL; -EPERM, waiting in a callback; -EXDEV; -EOWNERDEAD
+ * @return 0; -ETIMEDOUT; -ECANCELED; -EINVAL, also for the main greenlet, which only ends with its
+ *         thread (cress_throw() reaches it); -EPERM, waiting in a callback; -EXDEV; -EOWNERDEAD
  */
 CRESS_API int cress_kill(cress_greenlet *g, cress_time timeout);
 
 /** Kill n greenlets first, then wait for all of them. Duplicates and NULLs are fine; if the caller
  * is among them it is killed too, but not waited for.
  *
- * @return as cress_kill(); -ETIMEDOUT when some are still alive
+ * @return as cress_kill(), -EINVAL before anybody is killed; -ETIMEDOUT when some are still alive
  */
 CRESS_API int cress_killall(cress_greenlet *const *gs, size_t n, cress_time timeout);
 
 /** End the greenlet that runs, with a value. Frames are left as longjmp(3) does, after the deferred
  * functions have run. In the main greenlet it is exit(3) with the value as status.
  *
- * Does not return, but: -EPERM in a callback.
+ * Does not return, but: -EPERM in a callback, and in a raw coroutine (cress_coro_exit() ends that).
  */
 CRESS_API int cress_exit(void *value);
 
 /** End the greenlet that runs, as failed with a negative error, which also goes to the error hook.
  * Otherwise as cress_exit().
  *
- * Does not return, but: -EPERM in a callback; -EINVAL, error is not negative.
+ * Does not return, but: -EPERM as there; -EINVAL, error is not negative.
  */
 CRESS_API int cress_exit_error(int error);
 
@@ -178,7 +179,7 @@ CRESS_API int cress_defer(int (*fn)(void *arg), void *arg);
 /* --- looking --------------------------------------------------------------------------------- */
 
 /** Whether it has begun to run and has not ended. Never switches. So for all of this group; g's
- * thread unless said otherwise. */
+ * thread unless said otherwise. Of NULL each says false, 0, NULL, "" or CRESS_ALIVE. */
 CRESS_API bool cress_started(const cress_greenlet *g);
 /** Whether it has ended; false inside it to the last, true in its links. */
 CRESS_API bool cress_ready(const cress_greenlet *g);
@@ -194,7 +195,7 @@ CRESS_API int cress_error(const cress_greenlet *g);
 /** A number that no other greenlet of the process ever has. Any thread. */
 CRESS_API uint64_t cress_id(const cress_greenlet *g);
 /** A small number that no other greenlet of its hub has; given when first asked for, reused when
- * the greenlet is freed, lowest first. UINT32_MAX: no memory, or its hub has ended. */
+ * the greenlet is freed, lowest first. UINT32_MAX: no memory, its hub has ended, or NULL. */
 CRESS_API uint32_t cress_slot(cress_greenlet *g);
 /** Its name; "" when it has none, "main" for the main greenlet. Valid until it is set again. */
 CRESS_API const char *cress_name(const cress_greenlet *g);

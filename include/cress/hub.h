@@ -9,8 +9,9 @@
  * links, posted callbacks. Callbacks run in the hub's service greenlet, one after another; a call
  * that would block is refused there: -EPERM, and the error hook is told.
  *
- * Fairness: greenlets that never block for long cannot starve descriptors and timers. At the latest
- * after half a millisecond, at a switch, the loop is looked at without waiting.
+ * Fairness: greenlets that never block cannot starve descriptors and timers. While they switch, the
+ * loop is looked at without waiting about every half millisecond; where one has taken longer than
+ * that, at its next switch (or a few switches later, where none had taken long before).
  */
 #ifndef CRESS_HUB_H
 #define CRESS_HUB_H
@@ -130,8 +131,10 @@ CRESS_API void cress_set_error_hook(cress_error_fn fn, void *arg);
 /* --- embedding and hooks --------------------------------------------------------------------- */
 
 /** A descriptor that becomes readable when the hub has something to do: for a foreign loop, which
- * then calls cress_hub_turn(). Asking for it marks the hub as embedded: what waits for ever is no
- * deadlock any more, since the foreign loop may end it.
+ * then calls cress_hub_turn(). It tells what comes from outside: descriptors, timers, other
+ * threads. Where code of the foreign loop itself makes something ready or starts a timer (it spawns
+ * a greenlet, say), that code has to have a turn taken, too. Asking for it marks the hub as
+ * embedded: what waits for ever is no deadlock any more, since the foreign loop may end it.
  *
  * Never switches. The hub's thread; hub = NULL: this thread's, made if need be.
  *

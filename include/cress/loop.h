@@ -225,7 +225,7 @@ typedef struct cress_watch_io {
 /** Watch fd for events (CRESS_IN, CRESS_OUT, CRESS_PRI, CRESS_RDHUP), level-triggered: called once
  * a turn as long as one of them holds. fd stays the caller's; stop the watcher before closing it.
  * Several watchers, and greenlets, may wait for the same fd. The callback gets what holds, with
- * CRESS_ERR and CRESS_HUP.
+ * CRESS_ERR and CRESS_HUP; and CRESS_NVAL once when it is closed all the same, by cress_close().
  *
  * Never switches. The loop's thread. @return 0; -EINVAL, no or unknown events, NULL, or active;
  *         -EBADF, negative; -EXDEV

@@ -67,8 +67,8 @@ typedef struct cress_dial_options {
  * Switches unless it is done at once. A cancellation point; nothing stays open after an error.
  *
  * @return a descriptor of the caller's, to be closed by cress_close(); -EINVAL, malformed;
- *         -ETIMEDOUT; -ECANCELED; -ENOENT, a name that cannot be looked up; and as connect(2),
- *         socket(2)
+ *         -ETIMEDOUT; -EAGAIN, timeout is 0; -ECANCELED; -ENOENT, a name that cannot be
+ *         looked up; and as connect(2), socket(2)
  */
 CRESS_API int cress_dial(const char *address, cress_time timeout,
                          const cress_dial_options *options);

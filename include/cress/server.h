@@ -20,7 +20,14 @@
  * when a greenlet cannot be had for a connection, which is closed then: for 10 ms, doubled with
  * each failure up to 1 s, until a handler has begun again. Each failure goes to the error hook.
  * The listener stays meanwhile, and connections wait in its backlog. When the listener itself
- * fails (-EBADF, -EINVAL) the server is as if stopped, but handlers go on.
+ * fails (-EBADF, -EINVAL) the server is as if stopped, but handlers go on. That somebody else has
+ * closed it is noticed at once if that was done with cress_close(), else when it is used next; the
+ * number, which may be another file's, is left alone.
+ *
+ * After fork(2) parent and child accept from the same listener, until one of them stops: that
+ * closes its own descriptor only, and the port stays the other's. Handlers go on in the parent. In
+ * the child they are gone, as all greenlets are, and their descriptors are closed there; only one
+ * that has forked itself goes on.
  *
  * While it is started a server keeps cress_run() going. When its hub ends it is not started any
  * more, its listener stays open, and cress_server_start() goes on with it.
@@ -38,9 +45,11 @@ extern "C" {
 /** A server. Opaque. */
 typedef struct cress_server cress_server;
 
-/** Serves one connection. fd is closed when its greenlet ends, in whichever way; it must not close
- * it. peer lives as long as the call. A negative result goes to the error hook, but for those that
- * only say that the peer or the server went away: -ECONNRESET, -EPIPE, -ECANCELED. */
+/** Serves one connection. fd is closed when its greenlet ends, in whichever way, unless the handler
+ * has closed it with cress_close() or given it away with cress_fd_release(): then it is left alone.
+ * close(2) would not be noticed. peer lives as long as the call. A negative result goes to the
+ * error hook, but for those that only say that the peer or the server went away: -ECONNRESET,
+ * -EPIPE, -ECANCELED. */
 typedef int (*cress_handler)(int fd, const cress_address *peer, void *arg);
 
 /** What cress_server_new() may be told. Start with CRESS_SERVER_OPTIONS_INIT. */
@@ -114,7 +123,7 @@ CRESS_API int cress_server_start_accepting(cress_server *server);
  */
 CRESS_API int cress_server_address(const cress_server *server, cress_address *out);
 
-/** How many handlers run. Never switches. */
+/** How many handlers run. Never switches. @return the number; 0 for NULL or another thread's */
 CRESS_API size_t cress_server_handlers(const cress_server *server);
 
 /** Free a server that is stopped. NULL is allowed. Never switches.

@@ -52,14 +52,14 @@ struct cress_case {
 /** As count: all of them. */
 #define CRESS_ALL SIZE_MAX
 
-/** When g has ended; result: its cress_error(). */
+/** When g has ended; result: its cress_error(). NULL: never. */
 CRESS_API cress_case cress_on_greenlet(cress_greenlet *g);
 /** When fd is ready; result: the events that hold, see cress/loop.h. */
 CRESS_API cress_case cress_on_fd(int fd, int events);
 /** After the given time, counted from the wait. */
 CRESS_API cress_case cress_on_timer(cress_time after);
 /** When the waiter has been woken; the value stays there to be taken. cress_choose() takes it:
- * result is 0 or the error, data the value. */
+ * result is 0 or the error, data the value. NULL: never. */
 CRESS_API cress_case cress_on_waiter(cress_waiter *waiter);
 /** Something of your own. */
 CRESS_API cress_case cress_on(const cress_case_ops *ops, void *object);
@@ -70,7 +70,8 @@ CRESS_API void cress_case_fire(cress_case *c);
 /** Wait until count of the n cases have happened (at most n of them; 0 returns at once). Nothing is
  * taken: items stay in their queues. Duplicates are fine.
  *
- * Switches unless enough have happened. A cancellation point. The hub's thread. The cases stay the
+ * Switches unless enough have happened (and once after 64 calls in a row that did not, to let
+ * others run; so do the calls below). A cancellation point. The hub's thread. The cases stay the
  * caller's and are not used afterwards.
  *
  * @param ready  NULL, or room for as many indices as the result can be: which, in the order in

@@ -417,6 +417,14 @@ static inline cress_time sys_now(void)
     return (cress_time)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
+/* The same as of the last tick of the kernel, a few milliseconds ago: for a third of the price. */
+static inline cress_time sys_now_coarse(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+    return (cress_time)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
 /* Whether reads and writes know RWF_NOWAIT: Linux 4.14, unless switched off. */
 bool cress__sys_nowait(void);
 

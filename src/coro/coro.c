@@ -222,13 +222,13 @@ noinline void *coro_jump_with_extras(struct thread *t, cress_coro *self, cress_c
         run_hooks(t, self, to);
     t->current = to;
     to->state = CORO_RUNNING;
-    if (t->eh == NULL)
-        return ctx_switch(&self->ctx, &to->ctx, value);
+    int error_number = *t->errno_at;
     /* Kept in this frame while away: a coroutine that has not started begins with none. */
-    struct eh_globals mine = *t->eh;
-    *t->eh = (struct eh_globals){ 0 };
+    struct eh_globals none = { 0 }, *eh = t->eh != NULL ? t->eh : &none, mine = *eh;
+    *eh = (struct eh_globals){ 0 };
     value = ctx_switch(&self->ctx, &to->ctx, value);
-    *t->eh = mine;
+    *eh = mine;
+    *t->errno_at = error_number;
     return value;
 }
 

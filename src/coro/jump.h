@@ -1,7 +1,7 @@
 /* jump - the switch with everything that goes with it.
  *
  * Inline, since the hub's yield and cress_coro_switch() are measured in nanoseconds: what a plain
- * C program pays on top of the assembly are a test and two stores.
+ * C program pays on top of the assembly are a test, keeping errno, and two stores.
  */
 #ifndef CRESS_CORO_JUMP_H
 #define CRESS_CORO_JUMP_H
@@ -20,7 +20,10 @@ static always_inline void *coro_jump(struct thread *t, cress_coro *self, cress_c
         return coro_jump_with_extras(t, self, to, value);
     t->current = to;
     to->state = CORO_RUNNING;
-    return ctx_switch(&self->ctx, &to->ctx, value);
+    int error_number = *t->errno_at;
+    value = ctx_switch(&self->ctx, &to->ctx, value);
+    *t->errno_at = error_number;
+    return value;
 }
 
 #endif

@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "ctx/overflow.h"
 
+#include <errno.h>
 #include <pthread.h>
 
 thread_local_fast struct thread *cress__thread;
@@ -71,6 +72,7 @@ struct thread *cress__thread_make(void)
     if (t == NULL)
         return NULL;
     atomic_init(&t->refs, 1);
+    t->errno_at = &errno;
     stack_pool_init(&t->stacks);
     list_init(&t->raw);
     coro_init(&t->native, t, CORO_NATIVE);

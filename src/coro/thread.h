@@ -32,6 +32,7 @@ struct eh_globals {
 
 struct thread {
     cress_coro *current;
+    int *errno_at; /* this thread's errno: each coroutine finds its own again after a switch */
     const cress_switch_hooks *hooks;
     struct eh_globals *eh; /* NULL in a program without C++ */
     bool extras;           /* hooks or eh: a switch has more to do */

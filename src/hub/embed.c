@@ -24,7 +24,7 @@ int cress_hub_fd(cress_hub *hub)
 /* Steps of the line so far, callbacks included. */
 static uint64_t steps(const struct cress_hub *h)
 {
-    return h->steps + (uint64_t)(h->quantum - h->budget) + h->callbacks;
+    return hub_steps(h) + h->callbacks;
 }
 
 ssize_t cress_hub_turn(cress_time *next)

@@ -41,6 +41,7 @@ void greenlet_finish(struct cress_hub *h, struct cress_greenlet *g, cress_outcom
                      void *value, int error)
 {
     g->outcome = (uint8_t)outcome;
+    g->ended = ++h->ended;
     if (outcome == CRESS_FAILED)
         g->error = error;
     else
@@ -284,37 +285,39 @@ cress_greenlet *cress_spawn_later(cress_time delay, cress_fn fn, void *arg)
 
 bool cress_started(const cress_greenlet *g)
 {
-    return (g->flags & GREENLET_STARTED) && g->outcome == CRESS_ALIVE;
+    return g != NULL && (g->flags & GREENLET_STARTED) && g->outcome == CRESS_ALIVE;
 }
 
 bool cress_ready(const cress_greenlet *g)
 {
-    return g->outcome != CRESS_ALIVE;
+    return g != NULL && g->outcome != CRESS_ALIVE;
 }
 
 bool cress_successful(const cress_greenlet *g)
 {
-    return g->outcome == CRESS_RETURNED || g->outcome == CRESS_KILLED;
+    return g != NULL && (g->outcome == CRESS_RETURNED || g->outcome == CRESS_KILLED);
 }
 
 cress_outcome_kind cress_outcome(const cress_greenlet *g)
 {
-    return (cress_outcome_kind)g->outcome;
+    return g != NULL ? (cress_outcome_kind)g->outcome : CRESS_ALIVE;
 }
 
 void *cress_value(const cress_greenlet *g)
 {
-    return g->outcome == CRESS_RETURNED ? g->value : NULL;
+    return g != NULL && g->outcome == CRESS_RETURNED ? g->value : NULL;
 }
 
 int cress_error(const cress_greenlet *g)
 {
+    if (g == NULL)
+        return 0;
     return g->outcome == CRESS_FAILED ? g->error : g->outcome == CRESS_KILLED ? -ECANCELED : 0;
 }
 
 uint64_t cress_id(const cress_greenlet *g)
 {
-    return g->id;
+    return g != NULL ? g->id : 0;
 }
 
 cress_greenlet *cress_current(void)
@@ -351,6 +354,8 @@ void cress_unref(cress_greenlet *g)
 
 const char *cress_name(const cress_greenlet *g)
 {
+    if (g == NULL)
+        return "";
     const struct hub_extra *x = greenlet_any_coro(g)->extra;
     if (x != NULL && x->name[0] != '\0')
         return x->name;

@@ -32,7 +32,10 @@ enum greenlet_flags {
 };
 
 struct cress_greenlet {
-    cress_fn fn;
+    union {
+        cress_fn fn;    /* until it has started */
+        uint64_t ended; /* when it has: its number among those of its hub */
+    };
     union {
         void *value; /* see (2) */
         int error;   /* when it has failed */

@@ -85,13 +85,41 @@ bool hub_look(struct cress_hub *h, cress_time timeout)
     return came;
 }
 
-static noinline void hub_tick(struct cress_hub *h)
+static void begin_slice(struct cress_hub *h, int32_t steps)
 {
-    h->steps += (uint64_t)(h->quantum - h->budget);
+    h->slice = h->budget = steps < h->left ? steps : h->left;
+}
+
+/* Something has been waited for: what runs now may be of quite another kind. */
+static void begin_anew(struct cress_hub *h)
+{
+    h->steps = hub_steps(h);
+    h->glanced = base_clock_coarse();
+    h->last_tick = 0;
+    h->left = h->quantum;
+    begin_slice(h, 1);
+}
+
+/* The clock is read each quantum of steps, which adapts to how long they take. But they may become
+ * longer at any time: so the coarse clock, which costs little, is glanced at every few steps, at
+ * first after each one; where it has moved the clock is read at once. */
+static noinline void hub_glance(struct cress_hub *h)
+{
+    h->steps = hub_steps(h);
+    h->left -= h->slice - h->budget;
+    cress_time coarse = base_clock_coarse();
+    bool moved = coarse != h->glanced;
+    if (!moved && h->left > 0) {
+        begin_slice(h, h->slice < SLICE_MAX ? 2 * h->slice : SLICE_MAX);
+        return;
+    }
+    h->glanced = coarse;
     cress_time now = loop_tick(&h->loop);
-    adapt(h, now - h->last_tick);
+    if (h->last_tick > 0)
+        adapt(h, now - h->last_tick);
     h->last_tick = now;
-    h->budget = h->quantum;
+    h->left = h->quantum;
+    begin_slice(h, moved ? 1 : SLICE_MAX);
     if (now - h->last_look >= LOOK_NS) {
         h->last_look = now;
         hub_look(h, 0);
@@ -129,14 +157,14 @@ static void nothing_left(struct cress_hub *h, cress_coro *self)
 static noinline void hub_idle(struct cress_hub *h, cress_coro *self)
 {
     struct cress_loop *loop = &h->loop;
+    cress_time timeout = loop_next(loop);
+    if (timeout == 0 && !runq_empty(&loop->ready))
+        return;
     if (unlikely(!list_empty(&h->idlers))) {
         if (!hub_look(h, 0))
             hub_wake(h, container_of(list_pop(&h->idlers), struct idler, node)->co, 0);
         return;
     }
-    cress_time timeout = loop_next(loop);
-    if (timeout == 0 && !runq_empty(&loop->ready))
-        return;
     if (!loop_alive(loop) && !loop->embedded && atomic_load(&loop->posted) == NULL) {
         nothing_left(h, self);
         if (!runq_empty(&loop->ready))
@@ -148,6 +176,18 @@ static noinline void hub_idle(struct cress_hub *h, cress_coro *self)
         hub_look(h, AGE_NS);
         age_stacks(h, base_clock());
     }
+    begin_anew(h);
+}
+
+noinline void hub_breathe(struct cress_hub *h)
+{
+    h->io_run = h->ran_on = 0;
+    if (closed())
+        return;
+    h->steps = hub_steps(h);
+    h->left = 1; /* so many calls take longer than a quantum of steps */
+    begin_slice(h, 1);
+    hub_yield(h, h->thread->current);
 }
 
 noinline cress_coro *hub_pick(struct cress_hub *h, cress_coro *self)
@@ -159,7 +199,7 @@ noinline cress_coro *hub_pick(struct cress_hub *h, cress_coro *self)
         if (node == &h->loop.ready.head) {
             hub_idle(h, self);
         } else if (h->budget <= 0) {
-            hub_tick(h);
+            hub_glance(h);
         } else if (node->fn != NULL) {
             h->steps++;
             return h->service; /* (3) */
@@ -366,7 +406,7 @@ int cress_hub_stats(cress_hub *hub, cress_hub_counts *out)
         return -EXDEV;
     cress_hub_counts counts = {
         .size = out->size,
-        .switches = hub->steps + (uint64_t)(hub->quantum - hub->budget),
+        .switches = hub_steps(hub),
         .spawns = hub->spawns,
         .callbacks = hub->callbacks,
         .polls = hub->loop.polls,
@@ -402,12 +442,13 @@ noinline int cress__hub_make(struct cress_hub **out)
     h->main_co = &t->native;
     h->loop.on_fork = hub_on_fork;
     hub_attend_forks();
-    h->quantum = h->budget = QUANTUM_MAX;
+    h->quantum = QUANTUM_MAX;
     list_init(&h->idlers);
     h->random = 0x9e3779b97f4a7c15;
     h->scopes.size = sizeof(struct scope_block);
     h->next_id = atomic_fetch_add(&hubs_made, 1) << HUB_ID_SHIFT;
-    h->last_tick = h->last_look = h->last_age = h->loop.timers.now;
+    h->last_look = h->last_age = h->loop.timers.now;
+    begin_anew(h);
     t->blocks.size = sizeof(struct greenlet_block);
     t->hub_extras.size = sizeof(struct hub_extra);
     greenlet_init_main(h);

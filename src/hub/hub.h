@@ -9,7 +9,7 @@
  *     hub_switch    leave for the next in line                              (park.h)
  *     hub_pick      the next in line when that is not plain: a callback, nobody, time for a tick
  *     hub_idle      nobody is ready: wait for events
- *     hub_tick      from time to time: timers, other threads, descriptors
+ *     hub_glance    from time to time: timers, other threads, descriptors
  *
  * (1) The line holds coroutines that are PARKED and woken, or NEW, and callbacks.
  * (2) `budget` counts down with every step of the line; at 0 there is a tick. Its size, `quantum`,
@@ -29,20 +29,25 @@
 #include <cress/hub.h>
 
 enum {
-    RUN_AGAIN = 1, /* wakes main in cress_run(): see whether anything is left */
-    QUANTUM_MAX = 128,
-    TICK_NS = 100 * 1000,              /* how often the clock is read while busy */
+    RUN_AGAIN = 1,                     /* wakes main in cress_run(): see whether anything is left */
+    SLICE_MAX = 16,                    /* steps between glances at the coarse clock, at most */
+    QUANTUM_MAX = 128,                 /* steps between readings of the clock, at most */
+    TICK_NS = 100 * 1000,              /* how often it is to be read while busy */
     LOOK_NS = 500 * 1000,              /* how often the poller is looked at while busy */
     AGE_NS = 1000 * 1000 * 1000,       /* how often unused stacks are looked for */
     GRACE_AT_END = 1000 * 1000 * 1000, /* for greenlets that are killed since their thread ends */
-    IO_RUN = 64,                       /* so many I/O calls may succeed in a row without a switch */
+    RUN_ON = 64,                       /* so many calls may succeed in a row without a switch */
 };
 
 struct cress_hub {
     struct cress_loop loop; /* first: the line is what is touched most */
-    int32_t budget, quantum;
-    int32_t io_run; /* I/O calls that succeeded since the last park */
-    bool in_run;    /* main waits in cress_run() */
+    int32_t budget, slice;  /* steps until the next glance, see hub_glance(); of how many */
+    int32_t left, quantum;  /* steps until the clock is read; of how many */
+    cress_time glanced;     /* the coarse clock then */
+    int32_t io_run;         /* I/O calls that succeeded since the last that waited */
+    int32_t ran_on;         /* other calls that did not wait, all in the step `ran_in` */
+    uint64_t ran_in;
+    bool in_run; /* main waits in cress_run() */
     struct thread *thread;
     cress_coro *service;
     cress_coro *main_co; /* (4) */
@@ -51,8 +56,8 @@ struct cress_hub {
     cress_time last_tick, last_look, last_age;
     uint64_t next_id;
     uint64_t fork_id; /* the last greenlet of the parent, see fork.c */
-    uint64_t steps;   /* of the line, up to the last tick, less those that were no switch */
-    uint64_t spawns, callbacks;
+    uint64_t steps;   /* of the line, up to the last glance, less those that were no switch */
+    uint64_t spawns, callbacks, ended;
     uint64_t aged_spawns; /* as of last_age */
     bool cold_stacks;     /* there were some then */
 
@@ -104,6 +109,28 @@ void hub_on_fork(struct cress_loop *loop);
 
 /* The next to run for self, which has given up running. Never NULL. */
 cress_coro *hub_pick(struct cress_hub *h, cress_coro *self);
+
+/* Steps of the line so far, callbacks not included. */
+static inline uint64_t hub_steps(const struct cress_hub *h)
+{
+    return h->steps + (uint64_t)(h->slice - h->budget);
+}
+
+/* Many calls in a row have succeeded, or were cancelled, without a switch: others get a turn, and
+ * the loop is looked at. */
+void hub_breathe(struct cress_hub *h);
+
+/* A call that may wait did not, for the caller has what it asked for, or is told that it is
+ * cancelled. Who goes on like that for long lets others run. */
+static inline void hub_ran_on(struct cress_hub *h)
+{
+    if (h->ran_in != hub_steps(h)) {
+        h->ran_in = hub_steps(h);
+        h->ran_on = 0;
+    }
+    if (unlikely(++h->ran_on >= RUN_ON))
+        hub_breathe(h);
+}
 
 /* Look at the loop, with the poll hooks around. Whether anything came, see loop_look(). */
 bool hub_look(struct cress_hub *h, cress_time timeout);

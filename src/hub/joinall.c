@@ -10,7 +10,7 @@ struct joinall {
     struct cress_hub *hub;
     cress_coro *co;
     size_t ended, need;
-    int failed; /* the error of the first that failed */
+    const struct cress_greenlet *failed; /* the first in time; NULL: none */
     bool raise_error;
     struct joinall_link *links;
     size_t n;
@@ -25,14 +25,15 @@ struct joinall_link {
 
 static bool enough(const struct joinall *all)
 {
-    return all->ended >= all->need || all->failed != 0;
+    return all->ended >= all->need || all->failed != NULL;
 }
 
 static void count(struct joinall *all, const struct cress_greenlet *g)
 {
     all->ended++;
-    if (all->raise_error && all->failed == 0 && g->outcome == CRESS_FAILED)
-        all->failed = g->error;
+    if (all->raise_error && g->outcome == CRESS_FAILED &&
+        (all->failed == NULL || g->ended < all->failed->ended))
+        all->failed = g;
 }
 
 static void one_ended(struct greenlet_link *link)
@@ -65,6 +66,9 @@ static void unlink_all(const struct wait_info *info)
 static int wait_for_some(struct joinall *all, cress_greenlet *const *gs, size_t n,
                          cress_time timeout)
 {
+    int error = hub_enter(&all->hub); /* -EPERM in a callback */
+    if (error < 0)
+        return error;
     struct joinall_link *links = cress__calloc(n, sizeof *links);
     if (links == NULL)
         return -ENOMEM;
@@ -77,7 +81,7 @@ static int wait_for_some(struct joinall *all, cress_greenlet *const *gs, size_t 
     all->links = links;
     all->n = n;
     all->info = (struct wait_info){ .what = "joining several greenlets", .unlink = unlink_all };
-    int error = hub_park_until(all->hub, all->co, &all->info, timeout);
+    error = hub_park_until(all->hub, all->co, &all->info, timeout);
     leave(all);
     return error;
 }
@@ -140,7 +144,8 @@ int cress_joinall(cress_greenlet *const *gs, size_t n, cress_time timeout,
     if (options_take(&o, sizeof o, options) < 0 || (gs == NULL && n > 0) || timeout < 0)
         return -EINVAL;
     struct cress_hub *h;
-    int error = timeout > 0 ? hub_enter(&h) : hub_get(&h);
+    closed(); /* in a child process they may be about to end */
+    int error = hub_get(&h);
     if (error < 0)
         return error;
     cress_coro *self = h->thread->current;
@@ -150,5 +155,5 @@ int cress_joinall(cress_greenlet *const *gs, size_t n, cress_time timeout,
         error = joinall(&all, gs, n, timeout);
     if (ended != NULL && error != -EXDEV)
         *ended = count_ended(gs, n);
-    return error < 0 ? error : all.failed;
+    return error < 0 ? error : all.failed != NULL ? all.failed->error : 0;
 }

@@ -104,6 +104,7 @@ static int deliver(struct cress_hub *h, cress_coro *self, enum verdict verdict, 
         s->over = true;
         told = ++s->told;
     }
+    hub_ran_on(h);
     self->flags |= CORO_CAUSE;
     self->cause = cause_of(self, verdict, s);
     if (told == TOO_OFTEN)

@@ -9,6 +9,8 @@
 
 uint32_t cress_slot(cress_greenlet *g)
 {
+    if (g == NULL)
+        return UINT32_MAX;
     cress_coro *co = greenlet_any_coro(g);
     struct hub_extra *x = co->extra;
     if (x != NULL && x->slot != 0)

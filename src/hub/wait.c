@@ -10,7 +10,7 @@
 
 void cress_case_fire(cress_case *c)
 {
-    struct case_wait *wait = case_core(c)->wait;
+    struct case_wait *wait = c != NULL ? case_core(c)->wait : NULL;
     if (wait == NULL || list_linked(&case_core(c)->fired)) /* (1) */
         return;
     list_push(&wait->fired, &case_core(c)->fired);
@@ -84,10 +84,11 @@ static void begin(struct case_wait *wait, struct cress_hub *h, cress_case *cases
     }
 }
 
-static int enter(struct case_wait *wait, cress_case *cases, size_t n, bool blocks)
+static int enter(struct case_wait *wait, cress_case *cases, size_t n)
 {
     struct cress_hub *h;
-    int error = blocks ? hub_enter(&h) : hub_get(&h);
+    closed(); /* in a child process things may be about to end */
+    int error = hub_get(&h);
     if (error < 0)
         return error;
     if ((error = scope_point(h, h->thread->current)) < 0)
@@ -142,8 +143,13 @@ static int park(struct case_wait *wait, cress_time timeout)
 {
     if (!list_empty(&wait->fired))
         return 0;
+    struct cress_hub *h;
+    int error =
+        hub_enter(&h); /* here, since what has happened may be asked for in a callback too */
+    if (error < 0)
+        return error;
     wait->co = wait->hub->thread->current;
-    int error = hub_park_until(wait->hub, wait->co, &wait->info, timeout);
+    error = hub_park_until(wait->hub, wait->co, &wait->info, timeout);
     wait->co = NULL;
     return error;
 }
@@ -194,12 +200,14 @@ ssize_t cress_wait(cress_case *cases, size_t n, size_t count, cress_time timeout
     if ((cases == NULL && n > 0) || timeout < 0 || n > SSIZE_MAX)
         return -EINVAL;
     struct case_wait wait;
-    int error = enter(&wait, cases, n, timeout > 0);
+    int error = enter(&wait, cases, n);
     if (error < 0)
         return error;
     size_t done = 0;
     error = wait_for(&wait, cases, n, count < n ? count : n, timeout, ready, &done);
     leave(&wait);
+    if (error == 0)
+        hub_ran_on(wait.hub);
     return error < 0 && error != -ETIMEDOUT ? error : (ssize_t)done;
 }
 
@@ -261,11 +269,13 @@ int cress_choose(cress_case *cases, size_t n, cress_time timeout)
     if ((cases == NULL && n > 0) || timeout < 0 || n > INT_MAX)
         return -EINVAL;
     struct case_wait wait;
-    int error = enter(&wait, cases, n, timeout > 0);
+    int error = enter(&wait, cases, n);
     if (error < 0)
         return error;
     ssize_t r = choose(&wait, cases, n, timeout);
     leave(&wait);
+    if (r >= 0)
+        hub_ran_on(wait.hub);
     return (int)r;
 }
 
@@ -304,7 +314,8 @@ ssize_t cress_iwait_next(cress_iwait *public, cress_time timeout)
     if (it == NULL || timeout < 0)
         return -EINVAL;
     struct cress_hub *h;
-    int error = timeout > 0 ? hub_enter(&h) : hub_get(&h);
+    closed();
+    int error = hub_get(&h);
     if (error < 0)
         return error;
     if (h != it->wait.hub)
@@ -322,6 +333,7 @@ ssize_t cress_iwait_next(cress_iwait *public, cress_time timeout)
                 return r;
             if (r > 0) {
                 it->told++;
+                hub_ran_on(h);
                 return c - it->wait.cases;
             }
         }

@@ -44,7 +44,8 @@ int cress_waiter_wait(cress_waiter *public, cress_time timeout, void **value)
     if (public == NULL || timeout < 0)
         return -EINVAL;
     struct cress_hub *h;
-    int error = timeout > 0 ? hub_enter(&h) : hub_get(&h);
+    closed(); /* in a child process who waited may be about to be dropped */
+    int error = hub_get(&h);
     if (error < 0)
         return error;
     struct waiter *w = waiter_inside(public);
@@ -59,6 +60,8 @@ int cress_waiter_wait(cress_waiter *public, cress_time timeout, void **value)
         return waiter_take(w, value);
     if (timeout == 0)
         return -EAGAIN;
+    if ((error = hub_enter(&h)) < 0) /* here, since a value that came may be taken in a callback */
+        return error;
     struct waiting waiting = { w, { .what = "waiting for a value", .unlink = unlink_waiting } };
     w->hub = h;
     w->co = self;

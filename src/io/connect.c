@@ -36,6 +36,22 @@ static bool is_tcp(int fd)
            protocol == IPPROTO_TCP;
 }
 
+/* Whether a file that is not ready will ever be: of what does not listen accept(2) says at once why
+ * not, but it may block. */
+static int listens(int fd)
+{
+    int yes = 0, type = 0;
+    socklen_t size = sizeof yes;
+    int error = sys_getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &yes, &size);
+    if (error < 0 || yes)
+        return error;
+    size = sizeof type;
+    error = sys_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size);
+    if (error < 0)
+        return error;
+    return type == SOCK_STREAM || type == SOCK_SEQPACKET ? -EINVAL : -EOPNOTSUPP;
+}
+
 /* A listener that may be blocking is asked first. When another process takes the connection in
  * between, accept blocks until the next one: nothing better exists for those. */
 static int accept_step(const struct fd_call *c, struct sockaddr *address, socklen_t *length)
@@ -43,8 +59,10 @@ static int accept_step(const struct fd_call *c, struct sockaddr *address, sockle
     if (!c->ours) {
         struct pollfd p = { .fd = c->fd, .events = POLLIN };
         int n = sys_poll(&p, 1, &(struct timespec){ 0 });
-        if (n <= 0)
-            return n < 0 ? n : -EAGAIN;
+        if (n == 0 && (n = listens(c->fd)) == 0)
+            n = -EAGAIN;
+        if (n < 0)
+            return n;
     }
     return sys_accept4(c->fd, address, length, SOCK_NONBLOCK | SOCK_CLOEXEC);
 }

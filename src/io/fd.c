@@ -73,9 +73,6 @@ int fd_wait_until(struct fd_call *c, cress_time timeout)
         return -ENOMEM;
     struct fd_entry *entry = c->entry;
     cress_coro *self = h->thread->current;
-    /* It may have been killed when it was awake already, and somebody else has what came. */
-    if (unlikely((error = scope_point(h, self)) < 0))
-        return error;
     struct fd_parked parked = { .wait = { .events = events, .ready = ready },
                                 .hub = h,
                                 .co = self,
@@ -110,13 +107,6 @@ cress_time fd_timeout(const struct fd_call *c)
 int fd_wait(struct fd_call *c)
 {
     return fd_wait_until(c, fd_timeout(c));
-}
-
-noinline void fd_breathe(struct cress_hub *h)
-{
-    h->io_run = 0;
-    if (!closed())
-        hub_yield(h, h->thread->current);
 }
 
 /* --- ownership ------------------------------------------------------------------------------- */
@@ -193,8 +183,10 @@ int cress_wait_fd(int fd, int events, cress_time timeout)
         int n = sys_poll(&p, 1, &(struct timespec){ 0 });
         if (n < 0 && n != -EINTR)
             return n;
-        if (n > 0)
+        if (n > 0) {
+            fd_succeeded();
             return p.revents & POLLNVAL ? -EBADF : p.revents;
+        }
         if (n == 0)
             break;
     }

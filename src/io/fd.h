@@ -76,13 +76,11 @@ static inline ssize_t fd_failed(ssize_t error)
 }
 
 /* A call succeeded without waiting: after many in a row others get a turn. */
-void fd_breathe(struct cress_hub *h);
-
 static inline void fd_succeeded(void)
 {
     struct cress_hub *h = hub_current();
-    if (h != NULL && unlikely(++h->io_run >= IO_RUN))
-        fd_breathe(h);
+    if (h != NULL && unlikely(++h->io_run >= RUN_ON))
+        hub_breathe(h);
 }
 
 #endif

@@ -16,6 +16,8 @@
 #include <cress/greenlet.h>
 #include <cress/io.h>
 
+#include <limits.h>
+
 enum { FEW = 8 }; /* so many are waited for without an allocation */
 
 /* A call that waits. */
@@ -199,6 +201,8 @@ static int count_polled(const struct pollfd *fds, size_t n)
 
 int cress_poll(struct pollfd *fds, size_t n, cress_time timeout)
 {
+    if (n > UINT_MAX) /* the kernel would look at the lower half of it */
+        return -EINVAL;
     return poll_for(fds, n, timeout < 0 ? CRESS_FOREVER : timeout, count_polled);
 }
 

@@ -357,6 +357,7 @@ int cress_loop_run(cress_loop *loop, cress_run_mode mode)
     int error = loop_refresh(loop);
     if (error < 0)
         return error;
+    int error_number = errno; /* the callbacks' own */
     loop->running = true;
     loop->stop = false;
     do {
@@ -365,13 +366,14 @@ int cress_loop_run(cress_loop *loop, cress_run_mode mode)
             break;
         /* What is not referenced is called when it is ready, but not waited for. */
         bool wait = mode != CRESS_RUN_NOWAIT && loop_alive(loop);
-        do {
+        do { /* again when it was but a signal, or time to look at files of others */
             loop->prepared = true;
             loop_look(loop, wait ? left_alone(loop) : 0);
-        } while (wait && !something_ready(loop) && loop_alive(loop) && !list_empty(&loop->foreign));
+        } while (wait && !something_ready(loop) && loop_alive(loop));
         run_ready(loop);
     } while (mode == CRESS_RUN_DEFAULT && !loop->stop && loop_busy(loop));
     loop->running = false;
+    errno = error_number;
     if (loop->embedded)
         loop_rest(loop);
     return loop_busy(loop);

@@ -100,7 +100,7 @@ bool loop_mine(const cress_loop *loop);
 
 /* Look at the poller, waiting at most timeout, and let timers and callbacks of other threads become
  * ready. Prepare watchers that were not called yet come first in line. Returns whether anything
- * came: prepare and check watchers do not count, idle ones do. */
+ * came: what is called in every turn does not count. */
 bool loop_look(cress_loop *loop, cress_time timeout);
 
 /* Read the clock and let timers become ready; take in what other threads posted. Returns the

@@ -126,8 +126,11 @@ int signals_listen(struct listener *l)
     cress__fork_hooks[FORK_SIGNALS] = in_child;
     bool first = atomic_load(&table[l->signal].first) == NULL;
     l->seen = signals_delivered(l->signal);
-    atomic_store(&l->next, atomic_load(&table[l->signal].first));
-    atomic_store(&table[l->signal].first, l);
+    _Atomic(struct listener *) *end = &table[l->signal].first;
+    while (atomic_load(end) != NULL)
+        end = &atomic_load(end)->next;
+    atomic_store(&l->next, atomic_load(end));
+    atomic_store(end, l); /* told in the order in which they began to listen */
     if (first && (error = install(l->signal)) < 0)
         unlink_listener(l);
     fork_unlock(mask);

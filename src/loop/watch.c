@@ -72,7 +72,6 @@ void watch_part_ready(cress_loop *loop, enum watch_part part)
     struct list *all = &loop->watchers[part];
     for (struct list *n = all->next; n != all; n = n->next)
         set_pending(of_among(n));
-    loop->came += part == PART_IDLE && !list_empty(all);
 }
 
 void watch_prepare(cress_loop *loop)

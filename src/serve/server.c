@@ -10,12 +10,18 @@
  * (1) `pause` is active exactly while the server is started: as timer of the back-off, or for ever,
  *     which keeps the hub from thinking that nothing can happen any more.
  * (2) A connection leaves the list, and its fd is closed, by the end of its greenlet, whatever that
- *     end is: it is told synchronously, see greenlet_finish().
- * (3) A server is freed only when nobody is inside any of its calls: who waits in serve_forever is
- *     given its result by who wakes it.
+ *     end is: it is told synchronously, see greenlet_finish(). Unless its handler has closed the fd
+ *     or given it away, which another generation in the fd's entry tells.
+ * (3) A server is freed only when nobody is inside any of its calls. Who waits in serve_forever is
+ *     out of it when it is taken out of `serving`, even if something else has woken it before.
  * (4) The error hook may stop the server and free it: it is told last.
+ * (5) In a child process the greenlets of connections are dropped without being ended, but their
+ *     links are linked no more. Whoever comes first looks for these: a call, by check(); `forked`,
+ *     which is active while `pause` is, and also sees to accepting.
  */
 #include "base/alloc.h"
+#include "base/closed.h"
+#include "base/fork.h"
 #include "base/options.h"
 #include "base/sys.h"
 #include "hub/scope.h"
@@ -43,9 +49,13 @@ struct cress_server {
     cress_listen_options listen;
     const void *thread; /* as in a loop: the address of something of each thread */
 
-    int fd; /* the listener; -1: none */
+    int fd;       /* the listener; -1: none */
+    dev_t device; /* what file it is, */
+    ino_t inode;  /* both: see still_ours() */
     cress_watch_io incoming;
     cress_watch_timer pause; /* see (1) */
+    cress_watch_fork forked; /* see (5) */
+    unsigned forks;          /* as of which fork there are no connections that were dropped */
     cress_time delay;        /* of the last back-off; 0: something has succeeded since */
     bool resting;            /* a back-off is under way */
     bool held;               /* cress_server_stop_accepting() */
@@ -69,6 +79,7 @@ struct connection {
     struct cress_server *server;
     struct cress_greenlet *greenlet;
     int fd;
+    uint32_t generation; /* of the fd's entry: see (2) */
     cress_address peer;
 };
 
@@ -87,10 +98,51 @@ static bool started(const struct cress_server *s)
     return cress_watch_active(&s->pause.watch); /* (1) */
 }
 
-/* 0; -EINVAL; -EXDEV: what every call begins with. */
-static int check(const struct cress_server *s)
+/* --- connections ----------------------------------------------------------------------------- */
+
+/* Accepted fds are ours, so they have an entry. */
+static uint32_t generation_of(int fd)
 {
-    return s == NULL ? -EINVAL : s->thread == &cress__closed ? 0 : -EXDEV;
+    return fds_find(fd)->generation;
+}
+
+static void close_served(int fd, uint32_t generation)
+{
+    if (generation_of(fd) == generation) /* (2) */
+        cress_close(fd);
+}
+
+static void lose(struct connection *c)
+{
+    close_served(c->fd, c->generation);
+    list_remove(&c->node);
+    c->server->running--;
+    cress__free(c);
+}
+
+/* (5) */
+static void lose_dropped(struct cress_server *s)
+{
+    closed(); /* from now on they are */
+    for (struct list *n = s->connections.next, *next; n != &s->connections; n = next) {
+        next = n->next;
+        struct connection *c = container_of(n, struct connection, node);
+        if (!greenlet_linked(&c->link))
+            lose(c);
+    }
+    s->forks = cress__forks;
+}
+
+/* 0; -EINVAL; -EXDEV: what every call begins with. */
+static int check(struct cress_server *s)
+{
+    if (s == NULL)
+        return -EINVAL;
+    if (s->thread != &cress__closed)
+        return -EXDEV;
+    if (s->forks != cress__forks)
+        lose_dropped(s);
+    return 0;
 }
 
 /* --- waiting --------------------------------------------------------------------------------- */
@@ -109,6 +161,17 @@ static void unlink_visit(const struct wait_info *info)
     leave(container_of(info, struct visit, info));
 }
 
+/* A cancellation point inside of the wait: it may yield, and is to be found while it does. */
+static int point(struct cress_hub *h, struct visit *v)
+{
+    v->co->info = &v->info;
+    v->co->flags |= CORO_IN_WAIT;
+    int error = scope_point(h, v->co);
+    v->co->flags &= (uint8_t)~CORO_IN_WAIT;
+    return error;
+}
+
+/* Stays in line, unless it is taken out. */
 static int wait_in(struct visit *v, struct list *line, cress_time timeout)
 {
     struct cress_hub *h;
@@ -116,12 +179,12 @@ static int wait_in(struct visit *v, struct list *line, cress_time timeout)
     if (error < 0)
         return error;
     v->co = h->thread->current;
-    if ((error = scope_point(h, v->co)) < 0)
-        return error;
-    list_push(line, &v->node);
-    error = hub_park_until(h, v->co, &v->info, timeout);
     list_remove(&v->node);
-    return error;
+    list_push(line, &v->node);
+    error = point(h, v);
+    if (error < 0 || !list_linked(&v->node))
+        return error;
+    return hub_park_until(h, v->co, &v->info, timeout);
 }
 
 static void wake_all(struct list *line, int why)
@@ -155,14 +218,79 @@ static void back_off(struct cress_server *s)
     cress_watch_timer_again(&s->pause, s->delay);
 }
 
+/* Make fd known as a listener of ours. */
+static int mark(struct cress_server *s, int fd)
+{
+    struct stat file;
+    int error = sys_fstat(fd, &file);
+    if (error < 0)
+        return error;
+    s->device = file.st_dev;
+    s->inode = file.st_ino;
+    return cress_fd_set_timeout(fd, CRESS_IN, 0); /* it is a callback that accepts */
+}
+
+/* Whether the mark is there: cress_close() takes it away, and then the number may be anybody's. */
+static bool marked(const struct cress_server *s)
+{
+    const struct fd_entry *entry = fds_find(s->fd);
+    return entry != NULL && entry->timeouts != NULL && entry->timeouts->read == 0;
+}
+
+/* And whether it is the same file: of close(2) nobody is told. */
+static bool still_ours(const struct cress_server *s)
+{
+    struct stat now;
+    int error = marked(s) ? sys_fstat(s->fd, &now) : -EBADF;
+    return error == 0 ? now.st_dev == s->device && now.st_ino == s->inode : error != -EBADF;
+}
+
+static void close_listener(struct cress_server *s)
+{
+    if (s->fd >= 0 && still_ours(s))
+        cress_close(s->fd);
+    else if (s->fd >= 0 && marked(s))
+        fds_forget(fds_find(s->fd)); /* who has the number next is to find nothing of ours */
+    s->fd = -1;
+}
+
+/* The listener goes; handlers stay. */
+static void shut(struct cress_server *s)
+{
+    cress_watch_stop(&s->incoming.watch);
+    cress_watch_stop(&s->pause.watch);
+    cress_watch_stop(&s->forked.watch);
+    close_listener(s);
+}
+
+/* Whether there is no sense in trying again. */
+static bool fatal(const struct cress_server *s, int *error)
+{
+    if (*error < 0 && !still_ours(s))
+        *error = -EBADF;
+    return *error == -EBADF || *error == -EINVAL || *error == -ENOTSOCK || *error == -EOPNOTSUPP ||
+           *error == -EXDEV;
+}
+
+/* Accepting has become impossible. */
+static void fail(struct cress_server *s, int error)
+{
+    shut(s);
+    wake_all(&s->serving, error);
+    hub_report(hub_current(), NULL, "server: the listener has failed", error); /* (4) */
+}
+
 /* After any change: accept exactly if it may. The last thing to be done: (4). */
 static void settle(struct cress_server *s)
 {
     if (may_accept(s) == cress_watch_active(&s->incoming.watch))
         return;
-    int error = may_accept(s) ? cress_watch_start(&s->incoming.watch)
-                              : cress_watch_stop(&s->incoming.watch);
-    if (error < 0) {
+    int error = !may_accept(s)   ? cress_watch_stop(&s->incoming.watch)
+                : !still_ours(s) ? -EBADF
+                                 : cress_watch_start(&s->incoming.watch);
+    if (fatal(s, &error)) {
+        fail(s, error);
+    } else if (error < 0) {
         back_off(s);
         hub_report(hub_current(), NULL, "server: waiting for connections", error); /* (4) */
     }
@@ -178,22 +306,13 @@ static int rested(cress_watch *watch, int events, void *arg)
     return 0;
 }
 
-/* The listener goes; handlers stay. */
-static void shut(struct cress_server *s)
+static int on_fork(cress_watch *watch, int events, void *arg)
 {
-    cress_watch_stop(&s->incoming.watch);
-    cress_watch_stop(&s->pause.watch);
-    if (s->fd >= 0)
-        cress_close(s->fd);
-    s->fd = -1;
-}
-
-/* Accepting has become impossible. */
-static void fail(struct cress_server *s, int error)
-{
-    shut(s);
-    wake_all(&s->serving, error);
-    hub_report(hub_current(), NULL, "server: the listener has failed", error); /* (4) */
+    (void)watch, (void)events;
+    struct cress_server *s = arg;
+    lose_dropped(s);
+    settle(s);
+    return 0;
 }
 
 /* --- handlers -------------------------------------------------------------------------------- */
@@ -219,10 +338,7 @@ static void ended(struct greenlet_link *link)
     struct connection *c = container_of(link, struct connection, link);
     struct cress_server *s = c->server;
     bool ran = c->greenlet->outcome != CRESS_FAILED || (c->greenlet->flags & GREENLET_STARTED);
-    cress_close(c->fd);
-    list_remove(&c->node);
-    cress__free(c);
-    s->running--;
+    lose(c);
     if (!ran) /* there was no stack for it, which the hook has been told */
         back_off(s);
     if (drained(s))
@@ -235,7 +351,9 @@ static int spawn(struct cress_server *s, int fd, const cress_address *peer)
     struct connection *c = cress__malloc(sizeof *c);
     if (c == NULL)
         return -ENOMEM;
-    *c = (struct connection){ .link.fire = ended, .server = s, .fd = fd, .peer = *peer };
+    *c = (struct connection){
+        .link.fire = ended, .server = s, .fd = fd, .generation = generation_of(fd), .peer = *peer
+    };
     int error = cress_spawn_with(&s->spawn, run, c, &c->greenlet);
     if (error < 0) {
         cress__free(c);
@@ -250,18 +368,13 @@ static int spawn(struct cress_server *s, int fd, const cress_address *peer)
 
 static void call(struct cress_server *s, int fd, const cress_address *peer)
 {
+    uint32_t generation = generation_of(fd);
     s->running++;
     s->inside++; /* it may stop the server */
     handle(s, fd, peer);
     s->running--;
     s->inside--;
-    cress_close(fd);
-}
-
-static bool fatal(int error)
-{
-    return error == -EBADF || error == -EINVAL || error == -ENOTSOCK || error == -EOPNOTSUPP ||
-           error == -EXDEV;
+    close_served(fd, generation);
 }
 
 /* Take one connection. 0; or why none was served. */
@@ -281,29 +394,17 @@ static int take(struct cress_server *s)
     return error;
 }
 
-/* The watcher was told that its descriptor is gone, or it could not be asked for again. In the
- * latter case what begin() did to the listener is still there. */
-static bool still_ours(const struct cress_server *s)
-{
-    const struct fd_entry *entry = fds_find(s->fd);
-    return entry->timeouts != NULL && entry->timeouts->read == 0;
-}
-
 static int on_incoming(cress_watch *watch, int events, void *arg)
 {
     struct cress_server *s = arg;
-    int error = events & CRESS_NVAL ? -ENOMEM : 0;
-    if (error < 0 && !still_ours(s)) {
-        s->fd = -1; /* somebody else closed it: the number may be another file's */
-        error = -EBADF;
-    }
+    int error = events & CRESS_NVAL ? -ENOMEM : 0; /* or it is gone, which fatal() finds out */
     if (error < 0)
         cress_watch_stop(watch); /* it hears nothing any more */
     for (int i = 0; i < ACCEPT_RUN && error == 0 && may_accept(s); i++)
         error = take(s);
     if (error == -EAGAIN) /* a unix listener that was shut down says no more than that */
         error = events & CRESS_HUP ? -EINVAL : 0;
-    if (fatal(error)) {
+    if (fatal(s, &error)) {
         fail(s, error);
         return 0;
     }
@@ -318,7 +419,7 @@ static int on_incoming(cress_watch *watch, int events, void *arg)
 /* --- beginning ------------------------------------------------------------------------------- */
 
 /* Take over an fd that listens already. */
-static int adopt(int fd)
+static int adopt(struct cress_server *s, int fd)
 {
     int listens = 0, protocol = 0;
     socklen_t length = sizeof listens;
@@ -328,8 +429,11 @@ static int adopt(int fd)
     length = sizeof protocol;
     if (error == 0)
         error = sys_getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &length);
-    return error < 0 ? error
-                     : cress_fd_adopt(fd, protocol == IPPROTO_TCP ? CRESS_FD_STREAM_TCP : 0);
+    if (error == 0)
+        error = cress_fd_adopt(fd, protocol == IPPROTO_TCP ? CRESS_FD_STREAM_TCP : 0);
+    if (error == 0 && (error = mark(s, fd)) < 0)
+        cress_fd_release(fd);
+    return error;
 }
 
 int cress_server_new(const char *address, cress_handler handler, void *arg,
@@ -350,7 +454,7 @@ int cress_server_new(const char *address, cress_handler handler, void *arg,
         cress__calloc(1, sizeof *s + (room > CRESS_ADDRESS_TEXT ? room : CRESS_ADDRESS_TEXT));
     if (s == NULL)
         return -ENOMEM;
-    if (o.has_fd && (error = adopt(o.listen_fd)) < 0) {
+    if (o.has_fd && (error = adopt(s, o.listen_fd)) < 0) {
         cress__free(s);
         return error;
     }
@@ -365,6 +469,7 @@ int cress_server_new(const char *address, cress_handler handler, void *arg,
     s->listen = o.listen;
     s->listen.size = sizeof s->listen;
     s->thread = &cress__closed;
+    s->forks = cress__forks;
     s->fd = o.has_fd ? o.listen_fd : -1;
     list_init(&s->connections);
     list_init(&s->stoppers);
@@ -380,11 +485,12 @@ static int begin(struct cress_server *s, int fd)
     cress_loop *loop = &hub_current()->loop;
     cress_address at;
     int error;
-    if ((error = cress_address_local(fd, &at)) < 0 ||
-        (error = cress_fd_set_timeout(fd, CRESS_IN, 0)) < 0 || /* it is a callback that accepts */
+    if ((error = cress_address_local(fd, &at)) < 0 || (error = mark(s, fd)) < 0 ||
         (error = cress_watch_io_init(&s->incoming, loop, fd, CRESS_IN, on_incoming, s)) < 0 ||
         (error = cress_watch_timer_init(&s->pause, loop, CRESS_FOREVER, 0, rested, s)) < 0 ||
+        (error = cress_watch_fork_init(&s->forked, loop, on_fork, s)) < 0 ||
         (error = cress_watch_start(&s->incoming.watch)) < 0 ||
+        (error = cress_watch_start(&s->forked.watch)) < 0 ||
         (error = cress_watch_start(&s->pause.watch)) < 0)
         return error;
     char text[CRESS_ADDRESS_TEXT];
@@ -407,6 +513,8 @@ int cress_server_start(cress_server *s)
         return -EALREADY;
     if ((error = hub_get(&(struct cress_hub *){ NULL })) < 0)
         return error;
+    if (s->fd >= 0 && !still_ours(s))
+        close_listener(s); /* somebody has closed it since */
     int fd = s->fd >= 0 ? s->fd : cress_listen(s->address, &s->listen);
     if (fd < 0)
         return fd;
@@ -426,9 +534,12 @@ int cress_server_serve_forever(cress_server *s)
         return error;
     struct visit v = { .server = s, .info = { .what = "serving", .unlink = unlink_visit } };
     error = wait_in(&v, &s->serving, CRESS_FOREVER);
+    if (!list_linked(&v.node))
+        return error; /* (3) */
+    list_remove(&v.node);
     if (error == -ECANCELED)
         cress_server_stop(s, 0);
-    return error; /* (3) */
+    return error;
 }
 
 /* --- ending ---------------------------------------------------------------------------------- */
@@ -523,8 +634,7 @@ int cress_server_free(cress_server *s)
         return error;
     if (started(s) || s->running > 0 || s->stopping > 0)
         return -EBUSY; /* (3) */
-    if (s->fd >= 0)
-        cress_close(s->fd);
+    close_listener(s);
     cress__free(s);
     return 0;
 }
@@ -541,5 +651,5 @@ int cress_server_address(const cress_server *s, cress_address *out)
 
 size_t cress_server_handlers(const cress_server *s)
 {
-    return s != NULL ? s->running : 0;
+    return check((cress_server *)(uintptr_t)s) == 0 ? s->running : 0;
 }

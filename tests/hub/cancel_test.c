@@ -34,6 +34,8 @@ enum traits {
     IN_MAIN = 256, /* only main may call it */
 };
 
+enum { SERVER_WATCHERS = 3 }; /* of one that is started */
+
 /* What a call is made on. */
 struct place {
     cress_coro *caller; /* who called last */
@@ -44,6 +46,8 @@ struct place {
     int listener;
     struct sockaddr_un address;
     socklen_t length;
+    cress_server *server;
+    int client; /* of its handler, which is the target */
 };
 
 struct row {
@@ -194,6 +198,51 @@ static void take_all(struct place *p)
     int fd;
     while ((fd = accept4(p->listener, NULL, NULL, SOCK_NONBLOCK)) >= 0)
         close(fd);
+}
+
+/* A server's handler is the target, of which there is one at a time. */
+static int lives_on_serving(int fd, const cress_address *peer, void *arg)
+{
+    struct place *p = arg;
+    CHECK(fd >= 0 && peer->length > 0);
+    p->target = cress_ref(cress_current());
+    lives_on(p);
+    return 0;
+}
+
+static void new_server(struct place *p)
+{
+    char text[sizeof p->address.sun_path + 8];
+    if (p->server == NULL) {
+        snprintf(text, sizeof text, "unix:@%s-server", p->address.sun_path + 1);
+        CHECK_EQ(cress_server_new(text, lives_on_serving, p, NULL, &p->server), 0);
+    }
+    int error = cress_server_start(p->server);
+    CHECK(error == 0 || error == -EALREADY);
+}
+
+static void new_handler(struct place *p)
+{
+    cress_address at;
+    new_server(p);
+    if (p->target != NULL && !cress_ready(p->target))
+        return;
+    cress_unref(p->target);
+    p->target = NULL;
+    p->go = false;
+    if (p->client > 0)
+        CHECK_EQ(close(p->client), 0);
+    CHECK_EQ(cress_server_address(p->server, &at), 0);
+    p->client = socket(AF_UNIX, SOCK_STREAM, 0);
+    CHECK_EQ(connect(p->client, (struct sockaddr *)&at.storage, at.length), 0);
+    for (int i = 0; i < 5 && p->target == NULL; i++)
+        CHECK_EQ(cress_idle(), 0);
+    CHECK(p->target != NULL);
+}
+
+static void stop_server(struct place *p)
+{
+    CHECK_EQ(cress_server_stop(p->server, 0), 0);
 }
 
 /* --- the calls ------------------------------------------------------------------------------- */
@@ -526,6 +575,24 @@ static int do_dial(struct place *p, cress_time timeout)
     return 0;
 }
 
+static int do_stop(struct place *p, cress_time timeout)
+{
+    (void)timeout; /* grace is none: after it the handlers are killed, and waited for */
+    return cress_server_stop(p->server, CRESS_SECONDS(1000));
+}
+
+static int do_stop_at_once(struct place *p, cress_time timeout)
+{
+    (void)timeout;
+    return cress_server_stop(p->server, 0);
+}
+
+static int do_serve(struct place *p, cress_time timeout)
+{
+    (void)timeout;
+    return cress_server_serve_forever(p->server);
+}
+
 static const struct row rows[] = {
     { "park", TIMED | TRIES | ALONE, nothing, do_park, unpark },
     { "sleep", YIELDS | TIME, nothing, do_sleep, nothing },
@@ -565,6 +632,10 @@ static const struct row rows[] = {
     { "accept", TIMED | TRIES | ALONE, nothing, do_accept, knock },
     { "connect", TIMED | TRIES | RETRIES, fill_backlog, do_connect, take_all },
     { "dial", TIMED | TRIES | RETRIES, fill_backlog, do_dial, take_all },
+    { "server_stop with grace", 0, new_handler, do_stop, end_target },
+    { "server_stop without", 0, new_handler, do_stop_at_once, end_target },
+    /* who serves and is cancelled ends it for others */
+    { "server_serve_forever", ALONE, new_server, do_serve, stop_server },
 };
 
 /* --- from elsewhere -------------------------------------------------------------------------- */
@@ -690,7 +761,8 @@ static void works_afterwards(struct run *run)
 {
     run->row->arm(run->p);
     size_t active = cress_loop_active(cress_hub_loop(cress_hub_current()));
-    CHECK_EQ(active, run->p->target != NULL && !cress_ready(run->p->target) ? 1 : 0);
+    size_t served = run->p->server != NULL ? SERVER_WATCHERS : 0;
+    CHECK_EQ(active, served + (run->p->target != NULL && !cress_ready(run->p->target)));
     struct other other = { .run = run };
     if (run->row->traits & IN_MAIN) {
         spawn_daemon(do_effect, run);
@@ -749,6 +821,11 @@ static void close_place(struct place *p)
         CHECK_EQ(cress_kill(p->bystander, CRESS_FOREVER), 0);
     cress_unref(p->target);
     cress_unref(p->bystander);
+    if (p->server != NULL)
+        CHECK_EQ(cress_server_stop(p->server, 0), 0);
+    CHECK_EQ(cress_server_free(p->server), 0);
+    if (p->client > 0)
+        CHECK_EQ(close(p->client), 0);
     CHECK_EQ(cress_close(p->listener), 0);
     close_pair(p->fds);
 }

@@ -63,6 +63,7 @@ struct call {
     bool timed; /* its own timer was started for this wait */
     bool raise; /* joinall: the first that fails is enough */
     int failed;
+    long failed_as; /* its number among the ends */
 };
 
 struct told_of_end {
@@ -72,7 +73,8 @@ struct told_of_end {
 
 struct worker {
     enum { FREE, LATER, NEW, LIVE, ENDED } state;
-    bool busy; /* a call of it is under way */
+    bool busy;     /* a call of it is under way */
+    long ended_as; /* its number among the ends */
     bool waiting, permit, alarm, killed, kill_seen;
     unsigned kill_told;
     struct open_scope {
@@ -134,6 +136,7 @@ static struct model {
         cress_time timeout;
         size_t sent, received;
     } streams[STREAMS];
+    long ends;
     int io_run; /* I/O calls that have succeeded since somebody waited for I/O */
     int runs;   /* which worker; NOBODY: the line decides */
     cress_time now;
@@ -292,8 +295,11 @@ static void fire_case(int w, int index)
 static bool count_end(struct call *c, const struct worker *ended)
 {
     c->n_happened++;
-    if (c->raise && c->failed == 0 && ended->outcome == CRESS_FAILED)
+    if (c->raise && ended->outcome == CRESS_FAILED &&
+        (c->failed == 0 || ended->ended_as < c->failed_as)) {
         c->failed = (int)ended->value;
+        c->failed_as = ended->ended_as;
+    }
     return c->n_happened >= (int)c->size || c->failed != 0;
 }
 
@@ -324,6 +330,7 @@ static void end_worker(int w, cress_outcome_kind outcome, intptr_t value)
         destroy_first_token(m);
     m->state = ENDED;
     m->outcome = outcome;
+    m->ended_as = ++model.ends;
     m->value = value;
     for (int i = 0; i < m->n_links; i++) {
         struct told_of_end *l = &m->links[i];

@@ -521,6 +521,65 @@ static void what_was_chosen_is_taken_though_a_kill_came_in_the_same_turn(void **
     cress_unref(g);
 }
 
+/* In a callback nothing may wait, but what has happened can be asked for. */
+static int asks_what_has_happened(void *arg)
+{
+    cress_greenlet *ended = arg;
+    cress_join_options o = CRESS_JOIN_OPTIONS_INIT;
+    o.raise_error = true;
+    cress_case c = cress_on_greenlet(ended);
+    cress_waiter w = { { 0 } };
+    cress_iwait it = { { 0 } };
+    void *value = NULL;
+    CHECK_EQ(cress_join(ended, CRESS_FOREVER), 0);
+    CHECK_EQ(cress_joinall(&ended, 1, CRESS_FOREVER, NULL, NULL), 0);
+    CHECK_EQ(cress_wait(&c, 1, 1, CRESS_FOREVER, NULL), 1);
+    CHECK_EQ(cress_choose(&c, 1, CRESS_FOREVER), 0);
+    CHECK_EQ(cress_iwait_init(&it, &c, 1), 0);
+    CHECK_EQ(cress_iwait_next(&it, CRESS_FOREVER), 0);
+    cress_iwait_done(&it);
+    CHECK_EQ(cress_waiter_wake(&w, "value"), 0);
+    CHECK_EQ(cress_waiter_wait(&w, CRESS_FOREVER, &value), 0);
+    CHECK_STR(value, "value");
+    CHECK_EQ(told.count, 0);
+    cress_greenlet *alive = cress_main();
+    c = cress_on_greenlet(alive);
+    CHECK_EQ(cress_joinall(&alive, 1, CRESS_FOREVER, NULL, NULL), -EPERM);
+    CHECK_EQ(cress_joinall(&alive, 1, CRESS_FOREVER, &o, NULL), -EPERM);
+    CHECK_EQ(cress_wait(&c, 1, 1, CRESS_FOREVER, NULL), -EPERM);
+    CHECK_EQ(cress_choose(&c, 1, CRESS_FOREVER), -EPERM);
+    CHECK_EQ(cress_waiter_init(&w), 0);
+    CHECK_EQ(cress_waiter_wait(&w, CRESS_FOREVER, NULL), -EPERM);
+    CHECK_EQ(told.count, 5);
+    return 0;
+}
+
+static void a_callback_may_ask_what_has_happened(void **state)
+{
+    (void)state;
+    cress_callback node = { 0 };
+    cress_greenlet *ended = cress_spawn(sleep_ms, (void *)0);
+    CHECK_EQ(cress_join(ended, CRESS_FOREVER), 0);
+    CHECK_EQ(cress_post(NULL, &node, asks_what_has_happened, ended), 0);
+    CHECK_EQ(cress_sleep(CRESS_MS(1)), 0);
+    cress_unref(ended);
+}
+
+static void null_is_no_greenlet_and_no_case(void **state)
+{
+    (void)state;
+    cress_case_fire(NULL);
+    CHECK(!cress_started(NULL));
+    CHECK(!cress_ready(NULL));
+    CHECK(!cress_successful(NULL));
+    CHECK_EQ(cress_outcome(NULL), CRESS_ALIVE);
+    CHECK(cress_value(NULL) == NULL);
+    CHECK_EQ(cress_error(NULL), 0);
+    CHECK_EQ(cress_id(NULL), 0);
+    CHECK_EQ(cress_slot(NULL), UINT32_MAX);
+    CHECK_STR(cress_name(NULL), "");
+}
+
 /* --- iwait ----------------------------------------------------------------------------------- */
 
 static void iwait_goes_through_them_as_they_happen(void **state)
@@ -639,6 +698,7 @@ static void joinall_gives_the_error_that_came_first_in_time(void **state)
     CHECK_EQ(clock_time - start, CRESS_MS(10));
     CHECK_EQ(ended, 1);
     CHECK_EQ(cress_joinall(all, 3, CRESS_FOREVER, NULL, &ended), 0);
+    CHECK_EQ(cress_joinall(all, 3, 0, &o, &ended), -10); /* so also when all is over */
     CHECK_EQ(told.count, 2);
     for (int i = 0; i < 3; i++)
         cress_unref(all[i]);
@@ -706,6 +766,8 @@ int main(void)
         TEST(choosing_a_waiter_takes_its_value),
         TEST(nobody_takes_a_value_from_who_was_woken_with_it),
         TEST(what_was_chosen_is_taken_though_a_kill_came_in_the_same_turn),
+        TEST(a_callback_may_ask_what_has_happened),
+        TEST(null_is_no_greenlet_and_no_case),
         TEST(iwait_goes_through_them_as_they_happen),
         TEST(iwait_can_end_before_all_have_happened),
         TEST(iwait_begins_also_where_a_scope_is_over),

@@ -151,6 +151,23 @@ static void accept_without_fds_says_so_and_keeps_the_connection(void **state)
     CHECK_EQ(cress_close(listener), 0);
 }
 
+static void what_does_not_listen_is_told_at_once(void **state)
+{
+    (void)state;
+    int pipes[2], pair[2];
+    CHECK_EQ(pipe(pipes), 0);
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    int udp = socket(AF_INET, SOCK_DGRAM, 0), idle = socket(AF_INET, SOCK_STREAM, 0);
+    CHECK_EQ(cress_accept(pipes[0], NULL, NULL), -ENOTSOCK);
+    CHECK_EQ(cress_accept(pipes[1], NULL, NULL), -ENOTSOCK);
+    CHECK_EQ(cress_accept(pair[0], NULL, NULL), -EINVAL);
+    CHECK_EQ(cress_accept(udp, NULL, NULL), -EOPNOTSUPP);
+    CHECK_EQ(cress_accept(idle, NULL, NULL), -EINVAL);
+    int all[] = { pipes[0], pipes[1], pair[0], pair[1], udp, idle };
+    for (int i = 0; i < 6; i++)
+        CHECK_EQ(cress_close(all[i]), 0);
+}
+
 static void a_connection_that_went_away_is_skipped(void **state)
 {
     (void)state;
@@ -310,6 +327,7 @@ int main(void)
         TEST(accept_waits_and_tells_the_peer),
         TEST(accept_on_a_blocking_listener_of_others),
         TEST(accept_without_fds_says_so_and_keeps_the_connection),
+        TEST(what_does_not_listen_is_told_at_once),
         TEST(a_connection_that_went_away_is_skipped),
         TEST(connect_to_nobody_is_refused),
         TEST(a_listener_that_accepts_late_is_no_obstacle),

@@ -703,6 +703,8 @@ static void absurd_arguments_are_refused(void **state)
     struct pollfd p = { .fd = 0, .events = POLLIN };
     CHECK_EQ(cress_poll(&p, limit.rlim_cur + 1, 0), -EINVAL);
     CHECK_EQ(cress_poll(&p, SIZE_MAX / 4, CRESS_FOREVER), -EINVAL);
+    CHECK_EQ(cress_poll(&p, (size_t)1 << 32, 0), -EINVAL); /* the kernel sees the lower half: 0 */
+    CHECK_EQ(cress_poll(&p, ((size_t)1 << 32) + 1, 0), -EINVAL);
     CHECK_EQ(cress_poll(NULL, 1, 0), -EFAULT);
     CHECK_EQ(cress_poll((struct pollfd *)8, 3, CRESS_FOREVER), -EFAULT);
     fd_set set;

@@ -401,6 +401,55 @@ static void errno_is_left_alone(void **state)
     CHECK_EQ(cress_close(fds[1]), 0);
 }
 
+static void *has_its_own_errno(void *arg)
+{
+    int mine = *(int *)arg;
+    for (int i = 0; i < 5; i++) {
+        errno = mine;
+        CHECK_EQ(i % 2 ? cress_sleep(CRESS_MS(1)) : cress_yield(), 0);
+        CHECK_EQ(errno, mine);
+    }
+    return NULL;
+}
+
+static int sets_errno(void *arg)
+{
+    (void)arg;
+    errno = 55;
+    return 0;
+}
+
+static int sets_errno_too(cress_watch *watch, int events, void *arg)
+{
+    (void)watch, (void)events;
+    return sets_errno(arg);
+}
+
+static void whoever_switches_finds_its_errno_again(void **state)
+{
+    (void)state;
+    int numbers[3] = { 11, 22, 33 };
+    cress_greenlet *g[3];
+    cress_callback node = { 0 };
+    for (int i = 0; i < 3; i++)
+        g[i] = cress_spawn(has_its_own_errno, &numbers[i]);
+    CHECK_EQ(cress_post(NULL, &node, sets_errno, NULL), 0);
+    errno = 77;
+    CHECK_EQ(cress_sleep(CRESS_MS(2)), 0);
+    CHECK_EQ(cress_joinall(g, 3, CRESS_FOREVER, NULL, NULL), 0);
+    CHECK_EQ(errno, 77);
+    for (int i = 0; i < 3; i++)
+        cress_unref(g[i]);
+    cress_loop *loop;
+    cress_watch_timer timer = { 0 };
+    CHECK_EQ(cress_loop_new(NULL, &loop), 0);
+    CHECK_EQ(cress_watch_timer_init(&timer, loop, 0, 0, sets_errno_too, NULL), 0);
+    CHECK_EQ(cress_watch_start(&timer.watch), 0);
+    CHECK_EQ(cress_loop_run(loop, CRESS_RUN_DEFAULT), 0);
+    CHECK_EQ(errno, 77);
+    CHECK_EQ(cress_loop_free(loop), 0);
+}
+
 /* --- SIGPIPE --------------------------------------------------------------------------------- */
 
 static volatile sig_atomic_t pipe_signals;
@@ -873,6 +922,7 @@ int main(void)
         TEST(o_nonblock_of_others_is_never_changed),
         TEST(what_is_ours_is_nonblocking_and_closed_on_exec),
         TEST(errno_is_left_alone),
+        TEST(whoever_switches_finds_its_errno_again),
         TEST(no_call_raises_sigpipe),
         TEST(an_older_kernel_raises_no_sigpipe_either),
         TEST(what_the_kernel_cancels_has_no_cause),

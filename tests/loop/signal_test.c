@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 static cress_loop *loop;
@@ -96,6 +97,63 @@ static void several_watchers_are_each_told(void **state)
     CHECK_EQ(cs, 1);
     stop(&b);
     stop(&c);
+}
+
+static void interrupts(int signal)
+{
+    (void)signal;
+}
+
+static int is_called(cress_watch *watch, int events, void *arg)
+{
+    (void)watch, (void)events;
+    ++*(int *)arg;
+    return 0;
+}
+
+static void a_storm_of_signals_ends_no_turn(void **state)
+{
+    (void)state;
+    struct sigaction action = { .sa_handler = interrupts }, before;
+    struct itimerval often = { { 0, 300 }, { 0, 300 } }, never = { 0 };
+    cress_watch_timer timer = { 0 };
+    int calls = 0;
+    CHECK_EQ(sigaction(SIGALRM, &action, &before), 0);
+    CHECK_EQ(setitimer(ITIMER_REAL, &often, NULL), 0);
+    CHECK_EQ(cress_watch_timer_init(&timer, loop, CRESS_MS(20), 0, is_called, &calls), 0);
+    CHECK_EQ(cress_watch_start(&timer.watch), 0);
+    CHECK_EQ(cress_loop_run(loop, CRESS_RUN_ONCE), 0);
+    CHECK_EQ(calls, 1);
+    CHECK_EQ(setitimer(ITIMER_REAL, &never, NULL), 0);
+    CHECK_EQ(sigaction(SIGALRM, &before, NULL), 0);
+}
+
+static cress_watch_signal *in_order[4];
+static int order;
+
+static int next_in_order(cress_watch *w, int events, void *arg)
+{
+    (void)events, (void)arg;
+    CHECK(w == &in_order[order % 4]->watch);
+    order++;
+    return 0;
+}
+
+static void they_are_told_in_the_order_in_which_they_began(void **state)
+{
+    (void)state;
+    cress_watch_signal all[4] = { 0 };
+    for (int i = 0; i < 4; i++) {
+        in_order[i] = &all[i];
+        CHECK_EQ(cress_watch_signal_init(&all[i], loop, SIGUSR1, next_in_order, NULL), 0);
+        CHECK_EQ(cress_watch_start(&all[i].watch), 0);
+    }
+    order = 0;
+    send_signal(SIGUSR1);
+    turns(2);
+    CHECK_EQ(order, 4);
+    for (int i = 0; i < 4; i++)
+        stop(&all[i]);
 }
 
 static int handled;
@@ -451,6 +509,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(each_delivery_is_a_call_one_a_turn),
         TEST(several_watchers_are_each_told),
+        TEST(a_storm_of_signals_ends_no_turn),
+        TEST(they_are_told_in_the_order_in_which_they_began),
         TEST(what_was_installed_comes_back_with_the_last_watcher),
         TEST(no_signal_is_blocked_for_it),
         TEST(what_cannot_be_watched_is_refused),

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { LIMIT = 20 };
@@ -284,6 +285,31 @@ static void serving_for_ever_under_a_timeout_stops_the_server(void **state)
     CHECK_EQ(seen.last, -ECANCELED);
     CHECK_EQ(cress_server_free(server), 0);
     CHECK_EQ(close(fd), 0);
+}
+
+static int served; /* what who was killed has got */
+
+static void *is_killed_serving(void *arg)
+{
+    served = cress_server_serve_forever(arg);
+    return NULL;
+}
+
+/* The next server has the memory of the first: it is to notice nothing. */
+static void who_serves_may_be_killed_and_the_server_freed_before_its_turn(void **state)
+{
+    (void)state;
+    cress_server *server = make(somewhere(), echo, NULL, NULL);
+    cress_greenlet *serving = cress_spawn(is_killed_serving, server);
+    let_run();
+    CHECK_EQ(cress_kill(serving, 0), 0);
+    shut_down(server);
+    cress_server *next = make(somewhere(), echo, NULL, NULL);
+    CHECK_EQ(cress_join(serving, CRESS_FOREVER), 0);
+    CHECK_EQ(served, -ECANCELED);
+    CHECK_EQ(close(client(next)), 0);
+    shut_down(next);
+    cress_unref(serving);
 }
 
 static void a_started_server_is_no_deadlock_and_keeps_run_going(void **state)
@@ -652,6 +678,12 @@ static void a_bound_on_handlers_makes_connections_wait(void **state)
     shut_down(server);
 }
 
+static void *reads(void *arg)
+{
+    char c;
+    return (void *)cress_recv(*(int *)arg, &c, 1, 0);
+}
+
 /* --- failing --------------------------------------------------------------------------------- */
 
 static struct {
@@ -885,6 +917,134 @@ static void a_listener_that_somebody_closes_ends_the_serving_and_not_the_handler
     }
 }
 
+enum { CLOSED, NULL_DEVICE, SOCKET, GONE };
+
+/* Behind the back of cress, with close(2) or by another file. */
+static void lose_listener(int fd, int how, int pair[2])
+{
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    int file = how == NULL_DEVICE ? open("/dev/null", O_RDWR) : dup(pair[0]);
+    CHECK_GE(file, 0);
+    if (how == CLOSED)
+        CHECK_EQ(close(fd), 0);
+    else
+        CHECK_EQ(dup2(file, fd), fd);
+    CHECK_EQ(close(file), 0);
+}
+
+/* What has the number now is as if cress had never seen it. */
+static void check_strangers(int fd, int how, const int pair[2])
+{
+    CHECK_EQ(fcntl(fd, F_GETFD) >= 0, how != CLOSED);
+    if (how == SOCKET) {
+        cress_greenlet *g = cress_spawn(reads, &fd);
+        let_run();
+        CHECK(!cress_ready(g));
+        CHECK_EQ(send(pair[1], "x", 1, 0), 1);
+        CHECK_EQ(cress_join(g, CRESS_SECONDS(LIMIT)), 0);
+        CHECK(cress_value(g) == (void *)1);
+        cress_unref(g);
+    }
+    if (how != CLOSED)
+        CHECK_EQ(cress_close(fd), 0);
+    CHECK_EQ(close(pair[0]), 0);
+    CHECK_EQ(close(pair[1]), 0);
+}
+
+static void a_listener_that_is_lost_in_a_pause_ends_the_serving(void **state)
+{
+    (void)state;
+    struct told told = { 0 };
+    CHECK_EQ(cress_hub_set_error_hook(NULL, told_hook, &told), 0);
+    for (int how = 0; how < GONE; how++) {
+        struct seen seen = { 0 };
+        cress_server_options o = CRESS_SERVER_OPTIONS_INIT;
+        o.has_fd = true;
+        o.listen_fd = cress_listen("tcp:127.0.0.1:0", NULL);
+        o.max_handlers = 1;
+        cress_server *server = make(NULL, sits, &seen, &o);
+        cress_greenlet *serving = cress_spawn(serves_forever, server);
+        int fd = client(server), pair[2];
+        let_run();
+        CHECK_EQ(seen.begun, 1); /* and no more */
+        lose_listener(o.listen_fd, how, pair);
+        cress_time begun = clock_time;
+        CHECK_EQ(close(fd), 0);
+        let_run();
+        CHECK(cress_ready(serving));
+        CHECK_EQ(clock_time, begun);
+        CHECK_EQ((intptr_t)cress_value(serving), -EBADF);
+        cress_unref(serving);
+        CHECK_EQ(told.count, how + 1);
+        CHECK_EQ(told.lines[how].error, -EBADF);
+        CHECK_STR(told.lines[how].context, "server: the listener has failed");
+        check_strangers(o.listen_fd, how, pair);
+        CHECK_EQ(cress_server_start(server), 0); /* on the same port */
+        fd = client(server);
+        let_run();
+        CHECK_EQ(seen.begun, 2);
+        shut_down(server);
+        CHECK_EQ(close(fd), 0);
+    }
+}
+
+/* At once where the poller tells, else when it is used next. */
+static void a_listener_that_is_lost_while_it_is_waited_for_ends_the_serving(void **state)
+{
+    (void)state;
+    struct told told = { 0 };
+    CHECK_EQ(cress_hub_set_error_hook(NULL, told_hook, &told), 0);
+    bool polls = strcmp(cress_loop_poller(cress_hub_loop(cress_hub_current())), "poll") == 0;
+    for (int how = 0; how < GONE; how++) {
+        cress_server_options o = CRESS_SERVER_OPTIONS_INIT;
+        o.has_fd = true;
+        o.listen_fd = cress_listen("tcp:127.0.0.1:0", NULL);
+        cress_server *server = make(NULL, echo, NULL, &o);
+        cress_greenlet *serving = cress_spawn(serves_forever, server);
+        let_run();
+        int pair[2];
+        lose_listener(o.listen_fd, how, pair);
+        let_run();
+        CHECK(cress_ready(serving) || how == SOCKET || !polls);
+        if (!cress_ready(serving)) {
+            CHECK_EQ(cress_server_stop_accepting(server), 0);
+            CHECK_EQ(cress_server_start_accepting(server), 0);
+            let_run();
+        }
+        CHECK(cress_ready(serving));
+        CHECK_EQ((intptr_t)cress_value(serving), -EBADF);
+        cress_unref(serving);
+        CHECK_EQ(told.count, how + 1);
+        CHECK_EQ(told.lines[how].error, -EBADF);
+        check_strangers(o.listen_fd, how, pair);
+        CHECK_EQ(cress_server_start(server), 0);
+        CHECK_EQ(close(client(server)), 0);
+        shut_down(server);
+    }
+}
+
+/* At a stop nobody has noticed yet; nor when the hub, which would have, is gone. */
+static void a_listener_that_is_lost_unnoticed_is_not_closed_again(void **state)
+{
+    (void)state;
+    for (int hub_ends = 0; hub_ends < 2; hub_ends++)
+        for (int how = hub_ends ? NULL_DEVICE : CLOSED; how < GONE; how++) {
+            cress_server_options o = CRESS_SERVER_OPTIONS_INIT;
+            o.has_fd = true;
+            o.listen_fd = cress_listen("tcp:127.0.0.1:0", NULL);
+            cress_server *server = make(NULL, echo, NULL, &o);
+            int pair[2];
+            if (hub_ends)
+                CHECK_EQ(cress_hub_destroy(CRESS_SECONDS(1)), 0);
+            lose_listener(o.listen_fd, how, pair);
+            if (hub_ends)
+                CHECK_EQ(cress_server_start(server), 0);
+            CHECK_EQ(cress_server_stop(server, 0), 0);
+            check_strangers(o.listen_fd, how, pair);
+            CHECK_EQ(cress_server_free(server), 0);
+        }
+}
+
 static void stops_and_frees_it(cress_hub *hub, cress_greenlet *g, const char *context, int error,
                                void *arg)
 {
@@ -969,12 +1129,6 @@ static void what_a_handler_returns_is_told_unless_the_peer_only_went_away(void *
 
 enum { RETURNS, EXITS, FAILS, IS_KILLED, SPAWNS_A_READER, ENDS };
 
-static void *reads(void *arg)
-{
-    char c;
-    return (void *)cress_recv(*(int *)arg, &c, 1, 0);
-}
-
 static int reader_fd;
 static cress_greenlet *reader, *victim;
 
@@ -1024,6 +1178,47 @@ static void whatever_the_end_of_its_handler_an_fd_is_closed(void **state)
     CHECK_EQ(told.count, 1); /* the one that failed */
     CHECK_EQ(told.lines[0].error, -ESTALE);
     shut_down(server);
+}
+
+enum { CLOSES, CLOSES_AND_OPENS, CLOSES_AND_ADOPTS, GIVES_AWAY, OWN_ENDS };
+
+struct own_end {
+    int how, fd; /* its fd, which is another file's when the handler ends */
+};
+
+static int ends_it_itself(int fd, const cress_address *peer, void *arg)
+{
+    (void)peer;
+    struct own_end *own = arg;
+    own->fd = fd;
+    CHECK_EQ(own->how == GIVES_AWAY ? cress_fd_release(fd) : cress_close(fd), 0);
+    if (own->how == CLOSES_AND_OPENS || own->how == CLOSES_AND_ADOPTS)
+        CHECK_EQ(open("/dev/null", O_RDONLY), fd);
+    if (own->how == CLOSES_AND_ADOPTS)
+        CHECK_EQ(cress_fd_adopt(fd, 0), 0);
+    return 0;
+}
+
+static void a_handler_may_close_its_fd_and_whose_the_number_is_then_keeps_it(void **state)
+{
+    (void)state;
+    for (int inlined = 0; inlined < 2; inlined++) {
+        struct own_end own;
+        cress_server_options o = CRESS_SERVER_OPTIONS_INIT;
+        o.inline_handlers = inlined;
+        cress_server *server = make(somewhere(), ends_it_itself, &own, &o);
+        for (own.how = 0; own.how < OWN_ENDS; own.how++) {
+            int fd = client(server);
+            let_run();
+            CHECK_EQ(cress_server_handlers(server), 0);
+            CHECK_EQ(fcntl(own.fd, F_GETFD) >= 0, own.how != CLOSES);
+            CHECK_EQ(got(fd), own.how == GIVES_AWAY ? -EAGAIN : 0);
+            if (own.how != CLOSES)
+                CHECK_EQ(cress_close(own.fd), 0);
+            CHECK_EQ(close(fd), 0);
+        }
+        shut_down(server);
+    }
 }
 
 /* --- inline handlers ------------------------------------------------------------------------- */
@@ -1182,6 +1377,243 @@ static void clients_that_vanish_or_close_half_leave_nothing(void **state)
     shut_down(server);
 }
 
+/* --- fork ------------------------------------------------------------------------------------ */
+
+/* The child ends by this, so that neither its exit handlers nor cmocka have a say. */
+enum { CHILD_OK = 7 };
+
+/* The parent waits without letting its hub run. */
+static void check_child(pid_t child)
+{
+    int status = -1;
+    CHECK_GT(child, 0);
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK(WIFEXITED(status));
+    CHECK_EQ(WEXITSTATUS(status), CHILD_OK);
+}
+
+/* One that is not cress's: whoever accepts it has to be this process. */
+static void check_served(cress_server *server)
+{
+    int fd = client(server);
+    CHECK_EQ(send(fd, "x", 1, 0), 1);
+    let_run();
+    CHECK_EQ(got(fd), 'x');
+    CHECK_EQ(close(fd), 0);
+    let_run();
+}
+
+static int served_fds[2], served_n;
+
+static int echoes(int fd, const cress_address *peer, void *arg)
+{
+    if (served_n < 2)
+        served_fds[served_n++] = fd;
+    return echo(fd, peer, arg);
+}
+
+enum { LOOKS, WAITS, STOPS, FREES, CHILDREN };
+
+static void in_the_child(cress_server *server, int what)
+{
+    struct fds before;
+    fds_mark(&before);
+    if (what == LOOKS)
+        CHECK_EQ(cress_server_handlers(server), 0);
+    if (what == WAITS)
+        let_run();
+    if (what == FREES)
+        CHECK_EQ(cress_server_free(server), -EBUSY); /* it is started still */
+    if (what != STOPS) {
+        for (int i = 0; i < 2; i++)
+            CHECK_EQ(fcntl(served_fds[i], F_GETFD), -1);
+        CHECK_EQ(cress_server_handlers(server), 0);
+        CHECK_EQ(cress_server_start(server), -EALREADY);
+        check_served(server);
+        CHECK_EQ(cress_server_handlers(server), 0);
+        CHECK_EQ(fds_leaked(&before), 0);
+    }
+    CHECK_EQ(cress_server_stop(server, CRESS_FOREVER), 0);
+    for (int i = 0; i < 2; i++)
+        CHECK_EQ(fcntl(served_fds[i], F_GETFD), -1);
+    CHECK_EQ(cress_server_start(server), -EADDRINUSE); /* it is the parent's */
+    CHECK_EQ(cress_server_free(server), 0);
+    CHECK_EQ(cress_run(CRESS_FOREVER), 0);
+    CHECK_EQ(cress_hub_destroy(0), 0);
+    _exit(CHILD_OK);
+}
+
+static void a_child_serves_on_without_the_parents_connections_and_stops(void **state)
+{
+    (void)state;
+    cress_server *server = make("tcp:127.0.0.1:0", echoes, NULL, NULL);
+    int fds[2];
+    served_n = 0;
+    for (int i = 0; i < 2; i++)
+        fds[i] = client(server);
+    let_run();
+    CHECK_EQ(served_n, 2);
+    for (int what = 0; what < CHILDREN; what++) {
+        pid_t child = fork();
+        if (child == 0)
+            in_the_child(server, what);
+        check_child(child);
+        CHECK_EQ(cress_server_handlers(server), 2);
+        for (int i = 0; i < 2; i++) {
+            CHECK_EQ(send(fds[i], "y", 1, 0), 1);
+            CHECK_EQ(cress_sleep(CRESS_MS(1)), 0);
+            let_run();
+            CHECK_EQ(got(fds[i]), 'y');
+        }
+        check_served(server);
+    }
+    for (int i = 0; i < 2; i++)
+        CHECK_EQ(close(fds[i]), 0);
+    shut_down(server);
+}
+
+static void a_child_takes_over_the_address_of_a_parent_that_has_stopped(void **state)
+{
+    (void)state;
+    cress_server *server = make("tcp:127.0.0.1:0", echo, NULL, NULL);
+    int fd = client(server), gone[2];
+    let_run();
+    CHECK_EQ(pipe(gone), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        char c;
+        CHECK_EQ(read(gone[0], &c, 1), 1);
+        check_served(server); /* the listener is open here */
+        for (int i = 0; i < 2; i++) {
+            CHECK_EQ(cress_server_stop(server, 0), 0);
+            CHECK_EQ(cress_server_start(server), 0);
+            check_served(server);
+        }
+        shut_down(server);
+        _exit(CHILD_OK);
+    }
+    shut_down(server);
+    CHECK_EQ(write(gone[1], "x", 1), 1);
+    check_child(child);
+    for (int i = 0; i < 2; i++)
+        CHECK_EQ(close(gone[i]), 0);
+    CHECK_EQ(close(fd), 0);
+}
+
+static void a_child_has_room_for_as_many_handlers_as_are_allowed(void **state)
+{
+    (void)state;
+    cress_server_options o = CRESS_SERVER_OPTIONS_INIT;
+    o.max_handlers = 1;
+    cress_server *server = make(somewhere(), echo, NULL, &o);
+    int fd = client(server);
+    let_run();
+    CHECK_EQ(cress_server_handlers(server), 1);
+    pid_t child = fork();
+    if (child == 0) {
+        check_served(server); /* nothing was called that would have told it */
+        _exit(CHILD_OK);
+    }
+    check_child(child);
+    CHECK_EQ(send(fd, "y", 1, 0), 1);
+    let_run();
+    CHECK_EQ(got(fd), 'y');
+    shut_down(server);
+    CHECK_EQ(close(fd), 0);
+}
+
+static void who_was_inside_in_the_parent_is_not_in_a_child(void **state)
+{
+    (void)state;
+    struct seen seen = { 0 };
+    cress_server *server = make(somewhere(), sits, &seen, NULL);
+    int fd = client(server);
+    cress_greenlet *serving = cress_spawn(serves_forever, server);
+    let_run();
+    cress_greenlet *stopping = cress_spawn(stops, server);
+    let_run();
+    pid_t child = fork();
+    if (child == 0) {
+        CHECK_EQ(cress_server_start(server), 0);
+        CHECK_EQ(close(client(server)), 0);
+        let_run();
+        CHECK_EQ(seen.begun, 2);
+        shut_down(server);
+        _exit(CHILD_OK);
+    }
+    check_child(child);
+    CHECK_EQ(cress_server_free(server), -EBUSY);
+    CHECK_EQ(close(fd), 0);
+    CHECK_EQ(cress_join(stopping, CRESS_SECONDS(LIMIT)), 0);
+    CHECK_EQ(cress_join(serving, CRESS_SECONDS(LIMIT)), 0);
+    CHECK_EQ(seen.begun, 1);
+    CHECK_EQ(seen.last, 0);
+    cress_unref(stopping);
+    cress_unref(serving);
+    CHECK_EQ(cress_server_free(server), 0);
+}
+
+struct forker {
+    cress_server *server;
+    int other; /* the fd of another handler */
+    bool inlined;
+};
+
+/* The first connection is only held, the second one's handler forks, further ones are echoed. */
+static int forks(int fd, const cress_address *peer, void *arg)
+{
+    struct forker *f = arg;
+    char c;
+    if (f->other < 0 && !f->inlined) {
+        f->other = fd;
+        return (int)cress_recv(fd, &c, 1, 0);
+    }
+    if (cress_recv(fd, &c, 1, 0) != 1 || c != 'f')
+        return cress_sendall(fd, &c, 1, NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        CHECK_EQ(cress_server_handlers(f->server), 1); /* this one */
+        if (!f->inlined) {
+            CHECK_EQ(fcntl(f->other, F_GETFD), -1);
+            check_served(f->server);
+        }
+        CHECK_EQ(cress_server_stop(f->server, CRESS_FOREVER), 0);
+        CHECK_EQ(cress_server_free(f->server), -EBUSY); /* as in any handler */
+        CHECK_EQ(cress_send(fd, "c", 1, 0), 1);
+        _exit(CHILD_OK);
+    }
+    check_child(child);
+    CHECK_EQ(cress_send(fd, "p", 1, 0), 1);
+    return peer->length > 0 ? 0 : -EINVAL;
+}
+
+static void a_handler_that_forks_goes_on_in_both(void **state)
+{
+    (void)state;
+    for (int inlined = 0; inlined < 2; inlined++) {
+        struct forker f = { .other = -1, .inlined = inlined };
+        cress_server_options o = CRESS_SERVER_OPTIONS_INIT;
+        o.inline_handlers = inlined;
+        f.server = make(somewhere(), forks, &f, &o);
+        int held = inlined ? -1 : client(f.server);
+        let_run();
+        int fd = client(f.server);
+        CHECK_EQ(send(fd, "f", 1, 0), 1);
+        let_run();
+        CHECK_EQ(got(fd), 'c');
+        CHECK_EQ(got(fd), 'p');
+        CHECK_EQ(got(fd), 0);
+        CHECK_EQ(close(fd), 0);
+        CHECK_EQ(cress_server_handlers(f.server), inlined ? 0 : 1);
+        if (!inlined) {
+            CHECK_EQ(got(held), -EAGAIN); /* nobody has shut it down */
+            CHECK_EQ(close(held), 0);
+        }
+        check_served(f.server);
+        shut_down(f.server);
+    }
+}
+
 /* --- refused --------------------------------------------------------------------------------- */
 
 static void what_makes_no_server_is_told(void **state)
@@ -1335,6 +1767,34 @@ static void who_is_inside_when_the_hub_ends_leaves_a_server_that_works(void **st
     CHECK_EQ(close(fd), 0);
 }
 
+/* Its second call yields before it says that it is cancelled. */
+static void *is_cancelled_twice(void *arg)
+{
+    CHECK_EQ(cress_kill(cress_current(), 0), 0);
+    CHECK_EQ(cress_server_stop(arg, CRESS_FOREVER), -ECANCELED);
+    CHECK_EQ(cress_server_stop(arg, CRESS_FOREVER), -ECANCELED);
+    CHECK(false);
+    return NULL;
+}
+
+static void who_yields_inside_when_the_hub_ends_leaves_it_too(void **state)
+{
+    (void)state;
+    struct told told = { 0 };
+    CHECK_EQ(cress_hub_set_error_hook(NULL, told_hook, &told), 0);
+    struct seen seen = { 0 };
+    cress_server *server = make(somewhere(), sits, &seen, NULL);
+    int fd = client(server);
+    let_run();
+    CHECK_EQ(seen.begun, 1);
+    CHECK_EQ(cress_go(is_cancelled_twice, server), 0);
+    CHECK_EQ(cress_yield(), 0);
+    CHECK_EQ(cress_server_free(server), -EBUSY);
+    CHECK_EQ(cress_hub_destroy(0), 2);
+    CHECK_EQ(cress_server_free(server), 0);
+    CHECK_EQ(close(fd), 0);
+}
+
 static void who_served_may_be_dropped_after_the_server_is_freed(void **state)
 {
     (void)state;
@@ -1370,6 +1830,7 @@ int main(void)
         CLOCKED(serving_for_ever_ends_when_another_greenlet_has_stopped_it),
         CLOCKED(serving_for_ever_lasts_until_the_handlers_have_ended),
         CLOCKED(serving_for_ever_under_a_timeout_stops_the_server),
+        TEST(who_serves_may_be_killed_and_the_server_freed_before_its_turn),
         CLOCKED(a_started_server_is_no_deadlock_and_keeps_run_going),
         CLOCKED(stop_closes_the_listener_first_and_waits_for_handlers),
         CLOCKED(who_has_not_ended_within_grace_is_killed_and_waited_for),
@@ -1389,19 +1850,29 @@ int main(void)
         CLOCKED(a_spawn_that_fails_closes_its_connection_and_pauses),
         CLOCKED(handlers_that_get_no_stack_close_their_connections_and_are_one_pause),
         TEST(a_listener_that_somebody_closes_ends_the_serving_and_not_the_handlers),
+        CLOCKED(a_listener_that_is_lost_in_a_pause_ends_the_serving),
+        CLOCKED(a_listener_that_is_lost_while_it_is_waited_for_ends_the_serving),
+        TEST(a_listener_that_is_lost_unnoticed_is_not_closed_again),
         TEST(the_error_hook_may_stop_the_server_and_free_it),
         TEST(what_a_handler_returns_is_told_unless_the_peer_only_went_away),
         TEST(whatever_the_end_of_its_handler_an_fd_is_closed),
+        TEST(a_handler_may_close_its_fd_and_whose_the_number_is_then_keeps_it),
         TEST(inline_handlers_are_callbacks),
         CLOCKED(a_silent_client_meets_its_handlers_limit),
         CLOCKED(a_client_that_never_reads_meets_its_handlers_limit),
         TEST(clients_that_vanish_or_close_half_leave_nothing),
+        TEST(a_child_serves_on_without_the_parents_connections_and_stops),
+        TEST(a_child_takes_over_the_address_of_a_parent_that_has_stopped),
+        TEST(a_child_has_room_for_as_many_handlers_as_are_allowed),
+        TEST(who_was_inside_in_the_parent_is_not_in_a_child),
+        TEST(a_handler_that_forks_goes_on_in_both),
         TEST(what_makes_no_server_is_told),
         TEST(what_cannot_be_started_is_told_and_can_be_tried_again),
         TEST(a_listener_that_is_given_is_the_servers),
         TEST(a_server_is_its_threads),
         TEST(a_server_outlives_its_hub_and_goes_on_in_the_next),
         TEST(who_is_inside_when_the_hub_ends_leaves_a_server_that_works),
+        TEST(who_yields_inside_when_the_hub_ends_leaves_it_too),
         TEST(who_served_may_be_dropped_after_the_server_is_freed),
         TEST(errno_is_left_alone),
     };

@@ -2,8 +2,7 @@
 """The public headers keep their word: contract.py libcress.so [TREE]
 
 Every prototype has its comment directly before it, and the library has every function, and no
-other. Names in announced.txt are declared today and built next; they must not be exported yet, so
-that the list shrinks as the library grows.
+other.
 """
 import pathlib
 import re
@@ -97,9 +96,6 @@ def declared(words):
 def problems(shared, tree):
     found = []
     library = {name for name in exported(shared) if not INSTRUMENTED.match(name)}
-    announced_file = tree / "tests/structure/announced.txt"
-    announced = [line.split("#")[0].strip() for line in announced_file.read_text().splitlines()]
-    announced = {name for name in announced if name}
     promised = set()
     for header in sorted((tree / "include").rglob("*.h")):
         where = header.relative_to(tree)
@@ -109,14 +105,10 @@ def problems(shared, tree):
                     found.append(f"{where}:{line}: {name} has no /** comment */ directly before it")
                 if not body:
                     promised.add(name)
-                    if name not in library and name not in announced:
+                    if name not in library:
                         found.append(f"{where}:{line}: {name} is declared and not in the library")
     for name in sorted(library - promised):
         found.append(f"{name} is exported and no public header declares it")
-    for name in sorted(announced & library):
-        found.append(f"{name} is in the library: take it out of tests/structure/announced.txt")
-    for name in sorted(announced - promised):
-        found.append(f"{name} is announced and no public header declares it")
     return found, len(promised)
 
 

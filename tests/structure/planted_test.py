@@ -23,7 +23,6 @@ CLEAN = {
         "#define API __attribute__((visibility(\"default\")))\n"
         "/** One. */\nAPI int cress_one(int x);\n\n"
         "/** Two. */\nstatic inline int cress_two(void)\n{\n    return 2;\n}\n"
-        "/** Not yet. */\nAPI int cress_later(void);\n"
         "#ifdef __cplusplus\n}\n#endif\n#endif\n",
     "include/cress/hub.h": "#include <cress/base.h>\n",
     "include/cress.h": "#include <cress/hub.h>\n",
@@ -34,7 +33,6 @@ CLEAN = {
         "int cress_one(int x)\n{\n    return x;\n}\n",
     "src/hub/hub.c": "#include \"base/list.h\"\n#include <cress/hub.h>\n",
     "examples/one.c": "#include <cress.h>\n",
-    "tests/structure/announced.txt": "# soon\ncress_later\n",
 }
 
 
@@ -180,8 +178,9 @@ class Contract(Planted):
 
     def test_a_comment_does_not_serve_twice(self):
         self.replace("include/cress/base.h", "cress_one(int x);\n",
-                     "cress_one(int x);\nint cress_later(void);\n")
-        self.finds(self.problems(), "cress_later has no /** comment */")
+                     "cress_one(int x);\nstatic inline int cress_bare(void)\n{\n"
+                     "    return 0;\n}\n")
+        self.finds(self.problems(), "cress_bare has no /** comment */")
 
     def test_a_missing_comment_of_an_inline_function_is_found(self):
         self.replace("include/cress/base.h", "/** Two. */\n", "")
@@ -194,14 +193,6 @@ class Contract(Planted):
     def test_a_function_nobody_declared_is_found(self):
         self.append("src/base/list.c", "__attribute__((visibility(\"default\"))) int cress_x;\n")
         self.finds(self.problems(), "cress_x is exported and no public header declares it")
-
-    def test_an_announcement_that_has_come_true_is_found(self):
-        self.append("tests/structure/announced.txt", "cress_one\n")
-        self.finds(self.problems(), "cress_one is in the library: take it out")
-
-    def test_an_announcement_of_nothing_is_found(self):
-        self.append("tests/structure/announced.txt", "cress_dream\n")
-        self.finds(self.problems(), "cress_dream is announced and no public header declares it")
 
     def test_types_members_and_callbacks_are_no_functions(self):
         self.append("include/cress/hub.h", "/* no contract */\ntypedef void *(*cress_fn)(void *);\n"
@@ -384,12 +375,6 @@ class Snippets(Planted):
 
     def test_a_program_without_its_output_is_found(self):
         self.finds(self.page(after="And so on.\n"), "does not say what it prints")
-
-    def test_a_program_that_uses_what_is_announced_is_compiled_only(self):
-        self.finds(self.page(call="cress_later()", after=""))
-
-    def test_a_program_that_misuses_what_is_announced_is_found(self):
-        self.finds(self.page(call="cress_later(1)", after=""), "too many arguments")
 
     def test_a_server_that_does_not_answer_is_found(self):
         self.finds(self.page(call='(void)"tcp:127.0.0.1:7000"'), "ConnectionRefusedError")

@@ -3,8 +3,7 @@
     snippets.py LIBRARY COMPILER [OPTION...]
 
 A program is a ```c block with a main. The ```text block that comes next holds what it prints; one
-that listens is talked to instead, and must be the echo server that the page calls it. One that uses
-what is only announced (announced.txt) is compiled and not run.
+that listens is talked to instead, and must be the echo server that the page calls it.
 """
 import pathlib
 import re
@@ -30,11 +29,6 @@ def programs(tree):
                 following = blocks[number + 1] if number + 1 < len(blocks) else (None, None)
                 yield (f"{page.relative_to(tree)}, block {number + 1}", text,
                        following[1] if following[0] == "text" else None)
-
-
-def announced(tree):
-    lines = (tree / "tests/structure/announced.txt").read_text().splitlines()
-    return {line for line in lines if line and not line.startswith("#")}
 
 
 def failure(command, text=None):
@@ -69,17 +63,13 @@ def problems(tree, library, compiler):
         program = pathlib.Path(scratch, "program")
         for name, text, output in programs(tree):
             count += 1
-            missing = sorted(announced(tree) & set(re.findall(r"\w+", text)))
             listens = None
             if ADDRESS.search(text): # its port may be taken here
                 listens = ("127.0.0.1", echo_server.free_port())
                 text = ADDRESS.sub('"tcp:%s:%d"' % listens, text)
-            target = ["-fsyntax-only"] if missing else [*link, "-o", program]
-            problem = failure([*compiler, *STRICT, "-I", tree / "include", "-x", "c", "-", *target],
-                              text)
-            if problem is None and missing:
-                print(f"{name}: compiled, not run: {', '.join(missing)} not built yet")
-            elif problem is None:
+            problem = failure([*compiler, *STRICT, "-I", tree / "include", "-x", "c", "-", *link,
+                               "-o", program], text)
+            if problem is None:
                 problem = misbehaviour(program, listens, output)
             if problem is not None:
                 found.append(f"{name}: {problem}")
