@@ -127,7 +127,8 @@ class Extensions(Case):
                     except (ValueError, TypeError):
                         pass
                 for call in (lambda: user.state(5), lambda: user.switch(5, (), None),
-                             lambda: user.switch(a, [], None), lambda: user.throw(5, KeyError, 1, 1)):
+                             lambda: user.switch(a, [], None),
+                             lambda: user.throw(5, KeyError, 1, 1)):
                     try:
                         call()
                         raise SystemExit("no error")

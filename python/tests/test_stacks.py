@@ -1,7 +1,8 @@
 """Sizes of stacks, overflows and pages given back."""
+import gc
 import unittest
 
-from cress import greenlet as module
+from cress import _greenlet, greenlet as module
 from cress.greenlet import greenlet
 
 from support import Case, main_switch, suspended
@@ -17,7 +18,8 @@ def recursion(name):
                    "def forever(): return A().x",
         "compile": "def forever(): return compile('('*150+'1'+')'*150, 'x', 'eval') and "
                    "compile('-'*100000+'1', 'x', 'eval')",
-        "repr": "def forever():\n    x = []\n    for _ in range(100000): x = [x]\n    return repr(x)",
+        "repr": "def forever():\n    x = []\n    for _ in range(100000): x = [x]\n"
+                "    return repr(x)",
         "json": "import json\ndef forever():\n    x = []\n    for _ in range(100000): x = [x]\n"
                 "    return json.dumps(x)",
     }[name]
@@ -100,6 +102,38 @@ c.greenlet(digger).switch()
         self.assertIn("cress: stack overflow in the greenlet of digger, which has ", errors)
 
 
+class Memory(Case):
+    def test_no_room_for_a_stack_is_a_memory_error(self):
+        out, _ = self.script("""
+            import resource, sys
+            import cress.greenlet as c
+            c.stack_size(64 << 20)
+            main = c.getcurrent()
+            first = c.greenlet(lambda: main.switch())
+            first.switch()
+            with open("/proc/self/statm") as file:
+                used = int(file.read().split()[0]) * resource.getpagesize()
+            resource.setrlimit(resource.RLIMIT_AS, (used + (200 << 20),) * 2)
+            kept = []
+            try:
+                while True:
+                    kept.append(c.greenlet(lambda: main.switch()))
+                    kept[-1].switch()
+            except MemoryError:
+                pass
+            print(0 < len(kept) < 10, bool(kept[-1]), kept[-1].dead)
+            # the heir of one that ends has no room either: its parent is told
+            child = c.greenlet(lambda: c.stack_size(512 << 20), parent=kept.pop())
+            del kept[-1]
+            try:
+                child.switch()
+                print("no error")
+            except MemoryError:
+                print(child.dead, child.parent.dead)
+            """)
+        self.assertEqual(out.splitlines(), ["True False False", "True True"])
+
+
 class Pages(Case):
     def test_deep_work_is_given_back(self):
         def resident():
@@ -120,6 +154,18 @@ class Pages(Case):
         for g in alive:
             g.switch()
         self.assertTrue(all(g.dead for g in alive))
+
+    def test_the_second_full_collection_has_those_that_rest_give_back(self):
+        alive = [suspended() for _ in range(20)]
+        gc.disable()
+        try:
+            gc.collect()
+            younger = [suspended() for _ in range(5)]
+            gc.collect()
+            self.assertEqual(_greenlet._rest(), len(younger))
+            self.assertEqual(_greenlet._rest(), 0)
+        finally:
+            gc.enable()
 
     def test_suspended_ones_say_how_much_they_use(self):
         g = greenlet(main_switch)

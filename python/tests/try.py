@@ -1,6 +1,9 @@
-"""Build the package for the Python that runs this, and try it: try.py unit|leaks|package|build FOLDER
+"""Build the package for the Python that runs this, and try it:
 
-The folder is emptied first; build only builds, into its site/. Ends with 77 where something is missing, and says what.
+    try.py unit|leaks|package|build FOLDER
+
+The folder is emptied first; build only builds, into its site/. Ends with 77 where something is
+missing, and says what.
 """
 import os
 import pathlib

@@ -205,8 +205,7 @@ static cress_coro *pass_error_on(struct thread *t, cress_coro *next, void **valu
     return next;
 }
 
-/* leave of one, enter of the other, on the stack that is left. */
-static always_inline void run_hooks(struct thread *t, cress_coro *from, cress_coro *to)
+noinline void coro_call_hooks(struct thread *t, cress_coro *from, cress_coro *to)
 {
     const cress_switch_hooks *hooks = t->hooks;
     cress__closed++;
@@ -215,19 +214,17 @@ static always_inline void run_hooks(struct thread *t, cress_coro *from, cress_co
     cress__closed--;
 }
 
-noinline void *coro_jump_with_extras(struct thread *t, cress_coro *self, cress_coro *to,
-                                     void *value)
+noinline void *coro_jump_with_exceptions(struct thread *t, cress_coro *self, cress_coro *to,
+                                         void *value)
 {
-    if (t->hooks != NULL)
-        run_hooks(t, self, to);
     t->current = to;
     to->state = CORO_RUNNING;
     int error_number = *t->errno_at;
     /* Kept in this frame while away: a coroutine that has not started begins with none. */
-    struct eh_globals none = { 0 }, *eh = t->eh != NULL ? t->eh : &none, mine = *eh;
-    *eh = (struct eh_globals){ 0 };
+    struct eh_globals mine = *t->eh;
+    *t->eh = (struct eh_globals){ 0 };
     value = ctx_switch(&self->ctx, &to->ctx, value);
-    *eh = mine;
+    *t->eh = mine;
     *t->errno_at = error_number;
     return value;
 }
@@ -280,7 +277,7 @@ static always_inline cress_coro *coro_finish(struct thread *t, cress_coro *co, v
         if (take_over)
             next->stack = co->stack; /* enter may ask for cress_coro_top() */
         if (t->hooks != NULL)
-            run_hooks(t, co, next);
+            coro_call_hooks(t, co, next);
         if (t->eh != NULL)
             *t->eh = (struct eh_globals){ 0 };
     }

@@ -8,6 +8,7 @@ for a whole program:
 """
 
 import atexit as _atexit
+import gc as _gc
 
 from . import _greenlet
 from ._greenlet import (_C_API, GreenletExit, error, getcurrent, gettrace, greenlet, settrace,
@@ -25,6 +26,14 @@ GREENLET_USE_GC = True
 GREENLET_USE_TRACING = True
 
 _atexit.register(_greenlet._go_down)
+
+
+def _after_collection(phase, info, rest=_greenlet._rest):
+    if phase == "stop" and info["generation"] == 2:
+        rest()
+
+
+_gc.callbacks.append(_after_collection)
 
 
 def _main():

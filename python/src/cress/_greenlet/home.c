@@ -38,7 +38,7 @@ static void enter(cress_coro *co, void *user)
         }
     }
     pystate_load(py, h->tstate);
-    g->trimmed = false;
+    g->rest = 0;
     h->current = g; /* (2) */
 }
 
@@ -151,7 +151,7 @@ size_t home_count(void)
     return n_homes;
 }
 
-/* --- those that were started here -------------------------------------------------------------- */
+/* --- those that were started here ------------------------------------------------------------ */
 
 void home_link(struct home *h, struct green *g)
 {
@@ -197,7 +197,7 @@ void home_see_to_doomed(struct home *h)
     PyErr_Restore(type, value, traceback);
 }
 
-/* --- the end ------------------------------------------------------------------------------------ */
+/* --- the end --------------------------------------------------------------------------------- */
 
 /* The thread's Python state is being cleared: see (1) and (4). */
 static void home_end(PyObject *capsule)

@@ -44,7 +44,7 @@ bool green_is_main(const struct green *g)
     return g->home != NULL && g->home->main == g;
 }
 
-/* --- ends --------------------------------------------------------------------------------------- */
+/* --- ends ------------------------------------------------------------------------------------ */
 
 void green_bury(struct home *h, struct green *g)
 {
@@ -188,7 +188,7 @@ void green_dealloc(PyObject *object)
     Py_TYPE(object)->tp_free(object);
 }
 
-/* --- for the garbage collector ----------------------------------------------------------------- */
+/* --- for the garbage collector --------------------------------------------------------------- */
 
 /* Whether what its frames refer to can be shown: it rests, and has not refused to end. */
 static bool shows_frames(const struct green *g)

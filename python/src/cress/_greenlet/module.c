@@ -64,6 +64,8 @@ static PyMethodDef functions[] = {
       "trim()\n--\n\n"
       "Give pages that this thread's stacks do not need now back to the system: of free stacks\n"
       "all, of suspended greenlets what lies below. Returns how many stacks did." },
+    { "_rest", stacks_rest, METH_NOARGS,
+      "Stacks that have rested since the full collection before give pages back. How many did." },
     { "_go_down", go_down, METH_NOARGS, NULL },
     { "_threads", count_threads, METH_NOARGS, "How many threads use greenlets." },
     { NULL, NULL, 0, NULL },

@@ -34,6 +34,9 @@ typedef struct PyGreenlet {
     struct green *green;
 } PyGreenlet;
 
+/* Its stack has given back what it does not need. */
+enum { RESTED = 2 };
+
 enum green_state { GREEN_NEW, GREEN_ACTIVE, GREEN_ENDED };
 
 struct green {
@@ -50,7 +53,7 @@ struct green {
     uint8_t state; /* enum green_state */
     bool fresh;    /* its coroutine has not run */
     bool survivor; /* was told to end and did not: its frames keep what they refer to */
-    bool trimmed;  /* its stack gave its pages back since it was left */
+    uint8_t rest;  /* since it was left: full collections seen, then RESTED */
 };
 
 extern PyTypeObject PyGreenlet_Type;

@@ -110,8 +110,8 @@ struct pystate {
 const size_t pystate_size = sizeof(struct pystate);
 
 /* With 1 MiB nearly all recursions end with a RecursionError at the usual limit of 1000, as they do
- * on a thread's 8 MiB: a level of the greediest common one, sorted() with a key function that sorts,
- * takes 5 KB, others 0.4 to 1.1 KB; the parser of source text alone goes 0.8 MB deep. */
+ * on a thread's 8 MiB: a level of the greediest common one, sorted() with a key function that
+ * sorts, takes 5 KB, others 0.4 to 1.1 KB; the parser of source text alone goes 0.8 MB deep. */
 const size_t pystate_stack_size = 1024 << 10;
 
 #if BEFORE(11)

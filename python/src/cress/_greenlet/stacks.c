@@ -69,6 +69,12 @@ PyObject *stacks_size(PyObject *module, PyObject *args)
     return PyLong_FromSsize_t(old);
 }
 
+static bool give_back(struct green *g)
+{
+    g->rest = RESTED;
+    return cress_coro_trim(g->co) > 0;
+}
+
 PyObject *stacks_trim(PyObject *module, PyObject *unused)
 {
     (void)module;
@@ -77,10 +83,27 @@ PyObject *stacks_trim(PyObject *module, PyObject *unused)
     if (h == NULL)
         return NULL;
     size_t stacks = cress_stack_trim();
-    for (struct green *g = h->started; g != NULL; g = g->next) {
-        if (g != h->current && !g->trimmed && cress_coro_trim(g->co) > 0) {
-            g->trimmed = true;
-            stacks++;
+    for (struct green *g = h->started; g != NULL; g = g->next)
+        if (g != h->current && g->rest < RESTED)
+            stacks += give_back(g);
+    return PyLong_FromSize_t(stacks);
+}
+
+/* A system call each: some at a time, since somebody waits for the collection to end. */
+PyObject *stacks_rest(PyObject *module, PyObject *unused)
+{
+    (void)module;
+    (void)unused;
+    struct home *h = home_here;
+    size_t most = 1000, stacks = 0;
+    for (struct green *g = h != NULL ? h->started : NULL; g != NULL && most > 0; g = g->next) {
+        if (g == h->current || g->rest == RESTED)
+            continue;
+        if (g->rest > 0) {
+            stacks += give_back(g);
+            most--;
+        } else {
+            g->rest = 1;
         }
     }
     return PyLong_FromSize_t(stacks);

@@ -21,6 +21,8 @@ void stacks_thread_begin(void);
 PyObject *stacks_size(PyObject *module, PyObject *args);   /* stack_size([bytes]) */
 PyObject *stacks_trim(PyObject *module, PyObject *unused); /* trim() */
 
+PyObject *stacks_rest(PyObject *module, PyObject *unused); /* _rest(), after a full collection */
+
 /* Take the size from the environment. 0; -1: an exception is set. */
 int stacks_ready(void);
 

@@ -51,7 +51,7 @@ static PyObject *exit_is_value(PyObject *result)
     return value != NULL ? value : new_ref(Py_None);
 }
 
-/* --- the switch itself ------------------------------------------------------------------------- */
+/* --- the switch itself ----------------------------------------------------------------------- */
 
 /* (2) */
 static inline PyObject *arrived(struct home *h, PyObject *value)
@@ -99,7 +99,7 @@ PyObject *switch_to(struct home *h, struct green *g, PyObject *value)
     return arrived(h, brought);
 }
 
-/* --- where a switch goes ------------------------------------------------------------------------ */
+/* --- where a switch goes --------------------------------------------------------------------- */
 
 /* The thread that g belongs to: its own, or that in which it would be started. */
 static struct home *home_of(const struct green *g)
@@ -134,8 +134,8 @@ static struct green *parent_of(const struct green *g)
 /* Make g, which is NEW, ACTIVE: what it runs, with what, and the coroutine for it. Looking for
  * what it runs runs code, in which somebody may do the same.
  *
- * 1, and has taken args and kwargs, and gives what it runs; 0, it is not NEW any more; -1: an exception is set instead of
- * the one that was, if any.
+ * 1, and has taken args and kwargs and says what it runs; 0, it is not NEW any more; -1: an
+ * exception is set instead of the one that was, if any.
  */
 static int start(struct home *h, struct green *g, PyObject *args, PyObject *kwargs,
                  PyObject **callable)
@@ -226,7 +226,7 @@ static struct green *destination(struct home *h, struct green *g, PyObject *args
     return NULL;
 }
 
-/* --- the life of one that was started ----------------------------------------------------------- */
+/* --- the life of one that was started -------------------------------------------------------- */
 
 /* Who goes on after g, and what that is given: its parent, and where that cannot be, its parent
  * with the exception why. */
@@ -307,7 +307,7 @@ static cress_coro *green_heir(cress_coro *co, void **value, int *error)
     return heir->co;
 }
 
-/* --- what Python calls -------------------------------------------------------------------------- */
+/* --- what Python calls ----------------------------------------------------------------------- */
 
 PyObject *green_switch(struct green *g, PyObject *args, PyObject *kwargs)
 {

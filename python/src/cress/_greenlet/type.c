@@ -13,7 +13,7 @@ static struct green *green_of(PyObject *object)
     return ((PyGreenlet *)object)->green;
 }
 
-/* --- run and parent ------------------------------------------------------------------------------ */
+/* --- run and parent -------------------------------------------------------------------------- */
 
 int green_set_run(PyGreenlet *self, PyObject *run)
 {
@@ -117,7 +117,7 @@ static int set_parent(PyObject *self, PyObject *parent, void *unused)
     return green_set_parent((PyGreenlet *)self, parent);
 }
 
-/* --- how it is ------------------------------------------------------------------------------------ */
+/* --- how it is ------------------------------------------------------------------------------- */
 
 static PyObject *get_dead(PyObject *self, void *unused)
 {
@@ -221,7 +221,7 @@ static PyObject *type_repr(PyObject *self)
                                 green_is_main(g) ? " main" : "");
 }
 
-/* --- methods ---------------------------------------------------------------------------------------- */
+/* --- methods --------------------------------------------------------------------------------- */
 
 /* The usual case, at most one value to one that is suspended, is made short. */
 static PyObject *method_switch(PyObject *self, PyObject *const *values, Py_ssize_t n,
