@@ -23,6 +23,9 @@ NOT_AGAIN = {
     "test_the_environment_sets_it": "a program",
     "test_imports_and_libraries_run_on_the_default": "a program",
     "test_one_that_lives_on_without_references_is_named": "a program",
+    # CPython leaves a block behind where it opens a text file or a StringIO, without greenlets too.
+    "test_an_exception_of_its_clean_up_is_reported_not_raised": "StringIO",
+    "test_deep_work_is_given_back": "a text file",
     # Its thread ended in the middle of calls: what CPython computed with at that moment is lost.
     "test_one_whose_thread_has_ended_is_refused": "frames of a thread that has ended",
     "test_frames_can_be_looked_at_after_their_thread_has_ended": "the same",
@@ -78,7 +81,7 @@ def main():
     what = "references" if hasattr(sys, "gettotalrefcount") else "blocks"
     print(f"{count} tests, {WARM + RUNS} times each: {len(leaking)} leave {what} behind")
     print("\n".join(leaking))
-    return 1 if leaking or count < 50 else 0
+    return 1 if leaking or count < 80 else 0
 
 
 if __name__ == "__main__":

@@ -43,6 +43,11 @@
 #undef _PyGC_FINALIZED /* which pycore_gc.h defines again */
 #include <internal/pycore_frame.h>
 #include <internal/pycore_pystate.h>
+#if PY_VERSION_HEX >= 0x030E0000
+#include <internal/pycore_interpframe.h>
+#include <internal/pycore_stackref.h>
+#include <internal/pycore_tstate.h>
+#endif
 #undef Py_BUILD_CORE
 #endif
 #if PY_VERSION_HEX < 0x030B0000
@@ -267,9 +272,7 @@ void pystate_init(struct pystate *s, PyThreadState *t, void *top, size_t stack_s
     s->cframe = &s->root;
 #endif
 #if FROM(14)
-    /* Frames end at the thread's own sentinel. Of the stack, what lies between the two limits is
-     * for handling the error. */
-    s->frame = &((_PyThreadStateImpl *)t)->base_frame;
+    /* What lies between the two limits is for handling the error. */
     s->stack_top = (uintptr_t)top;
     s->stack_hard_limit = (uintptr_t)top + pystate_top_size - stack_size + 16384;
     s->stack_soft_limit = s->stack_hard_limit + 16384;
@@ -410,11 +413,11 @@ static PyObject *slot_object(slot s)
 }
 #else
 typedef _PyStackRef slot;
-/* A slot of 3.14 may have borrowed what is in it: then it is not ours to show. */
+/* A slot of 3.14 may have borrowed what is in it, or be a number: then there is nothing to show. */
 static PyObject *slot_object(slot s)
 {
-    return PyStackRef_IsNull(s) || !PyStackRef_IsHeapSafe(s) ? NULL
-                                                             : PyStackRef_AsPyObjectBorrow(s);
+    return PyStackRef_IsNull(s) || !PyStackRef_RefcountOnObject(s) ? NULL
+                                                                   : PyStackRef_AsPyObjectBorrow(s);
 }
 #endif
 
