@@ -19,6 +19,7 @@ NOT_AGAIN = {
     "InTheProcess": "programs",
     "Extensions": "programs",
     "Overflows": "programs",
+    "Memory": "a program",
     "Fork": "child processes",
     "test_the_environment_sets_it": "a program",
     "test_imports_and_libraries_run_on_the_default": "a program",

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 static char told[256];
 
@@ -940,7 +941,11 @@ static void a_suspended_one_keeps_its_stack_when_its_thread_ends(void **state)
     CHECK_STR(on_its_stack, "here");
     drop(left[1]);
     CHECK_STR(on_its_stack, "here");
-    drop(left[0]);
+    drop(left[0]); /* and with the last one all is unmapped */
+    unsigned char resident;
+    void *page = (void *)((uintptr_t)on_its_stack & ~(uintptr_t)65535);
+    CHECK_EQ(mincore(page, 1, &resident), -1);
+    CHECK_EQ(errno, ENOMEM);
 }
 
 /* --- stacks: the binding's point j ------------------------------------------------------------ */
