@@ -11,6 +11,11 @@
  *     cress/scope.h     timeouts, shields, cancellation
  *     cress/waiter.h    park and unpark, the one-shot waiter
  *     cress/wait.h      waiting for several things at once
+ *     cress/sync.h      events, results, semaphores, locks
+ *     cress/queue.h     queues
+ *     cress/chan.h      channels
+ *     cress/group.h     groups and pools of greenlets
+ *     cress/key.h       greenlet-local values
  *     cress/io.h        read, write, accept, ... on plain file descriptors
  *     cress/net.h       addresses, dial, listen
  *     cress/server.h    a server that runs a greenlet for each connection
@@ -24,14 +29,19 @@
 #define CRESS_H
 
 #include <cress/base.h>
+#include <cress/chan.h>
 #include <cress/coro.h>
 #include <cress/greenlet.h>
+#include <cress/group.h>
 #include <cress/hub.h>
 #include <cress/io.h>
+#include <cress/key.h>
 #include <cress/loop.h>
 #include <cress/net.h>
+#include <cress/queue.h>
 #include <cress/scope.h>
 #include <cress/server.h>
+#include <cress/sync.h>
 #include <cress/wait.h>
 #include <cress/waiter.h>
 

@@ -157,6 +157,113 @@ void echo(const char *name, long)
     bench_cannot(name, "Boost.Fiber has no I/O of its own");
 }
 
+// --- handing things over
+
+template <typename F> void repeat(const char *name, long n, F &&measure)
+{
+    double best[BENCH_REPEATS];
+    n = bench_steps(n);
+    for (int r = -1; r < BENCH_REPEATS; r++) {
+        int64_t before = bench_now();
+        measure(n);
+        if (r >= 0)
+            best[r] = static_cast<double>(bench_now() - before) / static_cast<double>(n);
+    }
+    bench_print(name, bench_best(best, BENCH_REPEATS), "ns");
+}
+
+void sem_pingpong(const char *name, long n)
+{
+    repeat(name, n, [](long rounds) {
+        fibers::mutex lock;
+        fibers::condition_variable own[2];
+        long left = 2 * rounds;
+        int whose = 0;
+        auto plays = [&](int me) {
+            std::unique_lock<fibers::mutex> held(lock);
+            while (left > 0) {
+                own[me].wait(held, [&] { return whose == me; });
+                whose = 1 - me;
+                left--;
+                own[1 - me].notify_one();
+            }
+        };
+        auto a = spawn([&] { plays(0); }), b = spawn([&] { plays(1); });
+        a.join();
+        b.join();
+    });
+}
+
+void mutex_free(const char *name, long n)
+{
+    fibers::mutex lock;
+    repeat(name, n, [&](long times) {
+        while (times-- > 0) {
+            lock.lock();
+            lock.unlock();
+        }
+    });
+}
+
+void mutex_handoff(const char *name, long n)
+{
+    repeat(name, n, [](long times) {
+        fibers::mutex lock;
+        auto locks = [&, times] {
+            for (long i = 0; i < times / 2; i++) {
+                lock.lock();
+                boost::this_fiber::yield();
+                lock.unlock();
+            }
+        };
+        auto a = spawn(locks), b = spawn(locks);
+        a.join();
+        b.join();
+    });
+}
+
+template <typename C> void through(C &channel, long n, long producers)
+{
+    for (long p = 0; p < producers; p++)
+        spawn([&channel, n, producers] {
+            for (long i = 0; i < n / producers; i++)
+                channel.push(i);
+        }).detach();
+    long item;
+    for (long i = 0; i < n - n % producers; i++)
+        channel.pop(item);
+}
+
+void chan_unbuffered(const char *name, long n)
+{
+    repeat(name, n, [](long times) {
+        fibers::unbuffered_channel<long> channel;
+        through(channel, times, 1);
+    });
+}
+
+/* Its size is a power of two. */
+void chan_buffered(const char *name, long n)
+{
+    repeat(name, n, [](long times) {
+        fibers::buffered_channel<long> channel(128);
+        through(channel, times, 1);
+    });
+}
+
+void queue_1(const char *name, long n)
+{
+    chan_buffered(name, n);
+}
+
+void queue_100(const char *name, long n)
+{
+    repeat(name, n, [](long times) {
+        fibers::buffered_channel<long> channel(128);
+        through(channel, times, 100);
+    });
+}
+
 } // namespace
 
 int main(int argc, char **argv)
@@ -168,6 +275,13 @@ int main(int argc, char **argv)
         { "spawn_join", spawn_join, 200000 },
         { "spawn_queued_10000", spawn_queued, 10000 },
         { "spawn_block_10000", spawn_block, 10000 },
+        { "sem_pingpong", sem_pingpong, 500000 },
+        { "mutex_free", mutex_free, 10000000 },
+        { "mutex_handoff", mutex_handoff, 500000 },
+        { "chan_unbuffered", chan_unbuffered, 500000 },
+        { "chan_buffered", chan_buffered, 1000000 },
+        { "queue_1", queue_1, 1000000 },
+        { "queue_100", queue_100, 1000000 },
         { "parked_100000", parked, 100000 },
         { "parked_1000000", parked, 1000000 },
         { "sleepers_100000", sleepers, 100000 },

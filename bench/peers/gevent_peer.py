@@ -9,6 +9,9 @@ import time
 import gevent
 import gevent.event
 import gevent.hub
+import gevent.lock
+import gevent.pool
+import gevent.queue
 import gevent.socket
 import rows
 
@@ -166,6 +169,110 @@ def echo_tcp(name, n):
     echo(name, n, rows.tcp_pair)
 
 
+def repeat(name, n, measure):
+    n = rows.steps(n)
+    values = []
+    for r in range(-1, rows.REPEATS):
+        begun = time.monotonic_ns()
+        measure(n)
+        if r >= 0:
+            values.append((time.monotonic_ns() - begun) / n)
+    rows.say(name, min(values), "ns")
+
+
+def sem_pingpong(name, n):
+    def round_trips(n):
+        turns = gevent.lock.Semaphore(1), gevent.lock.Semaphore(0)
+
+        def play(i):
+            for _ in range(n):
+                turns[i].acquire()
+                turns[1 - i].release()
+        gevent.joinall([gevent.spawn(play, i) for i in range(2)])
+    repeat(name, n, round_trips)
+
+
+def free(lock):
+    def take_give(n):
+        for _ in range(n):
+            lock.acquire()
+            lock.release()
+    return take_give
+
+
+def sem_free(name, n):
+    repeat(name, n, free(gevent.lock.Semaphore(1)))
+
+
+def mutex_free(name, n):
+    repeat(name, n, free(gevent.lock.RLock()))
+
+
+def mutex_handoff(name, n):
+    def hand_over(n):
+        lock = gevent.lock.RLock()
+
+        def locks():
+            for _ in range(n // 2):
+                with lock:
+                    gevent.sleep(0)
+        gevent.joinall([gevent.spawn(locks) for _ in range(2)])
+    repeat(name, n, hand_over)
+
+
+def through(new, producers):
+    def items(n):
+        q = new()
+
+        def puts():
+            for i in range(n // producers):
+                q.put(i)
+        for _ in range(producers):
+            gevent.spawn_raw(puts)
+        for _ in range(n - n % producers):
+            q.get()
+    return items
+
+
+def chan_unbuffered(name, n):
+    repeat(name, n, through(gevent.queue.Channel, 1))
+
+
+def queue_1(name, n):
+    repeat(name, n, through(lambda: gevent.queue.Queue(100), 1))
+
+
+def queue_100(name, n):
+    repeat(name, n, through(lambda: gevent.queue.Queue(100), 100))
+
+
+def event_10000(name, n):
+    values = []
+    n = rows.steps(n)
+    for r in range(-1, rows.REPEATS):
+        event, group = gevent.event.Event(), Group(n)
+
+        def waits():
+            event.wait()
+            group.ended()
+        for _ in range(n):
+            gevent.spawn_raw(waits)
+        gevent.sleep(0)
+        begun = time.monotonic_ns()
+        event.set()
+        group.wait()
+        if r >= 0:
+            values.append((time.monotonic_ns() - begun) / n)
+    rows.say(name, min(values), "ns")
+
+
+def pool_map(name, n):
+    def same(i):
+        gevent.sleep(0)
+        return i
+    repeat(name, n, lambda n: gevent.pool.Pool(100).map(same, range(n)))
+
+
 if __name__ == "__main__":
     rows.main([
         ("yield_2", yield_row, 2),
@@ -174,6 +281,15 @@ if __name__ == "__main__":
         ("spawn_join", spawn_join, 20000),
         ("spawn_queued_10000", spawn_queued, 10000),
         ("spawn_block_10000", spawn_block, 10000),
+        ("sem_pingpong", sem_pingpong, 20000),
+        ("sem_free", sem_free, 500000),
+        ("mutex_free", mutex_free, 500000),
+        ("mutex_handoff", mutex_handoff, 20000),
+        ("chan_unbuffered", chan_unbuffered, 20000),
+        ("queue_1", queue_1, 50000),
+        ("queue_100", queue_100, 50000),
+        ("event_10000", event_10000, 10000),
+        ("pool_map", pool_map, 10000),
         ("parked_100000", parked, 100000),
         ("parked_1000000", parked, 1000000),
         ("sleepers_100000", sleepers, 100000),

@@ -305,6 +305,169 @@ func echo(name string, connections int, pair func() (net.Conn, net.Conn)) {
 func echoSocketPair(name string, n int) { echo(name, n, socketPair) }
 func echoTCP(name string, n int)        { echo(name, n, tcpPair) }
 
+// --- handing things over
+
+func repeat(name string, n int, measure func(n int)) {
+	var ns []float64
+	n = steps(n)
+	for r := -1; r < repeats; r++ {
+		before := time.Now()
+		measure(n)
+		if r >= 0 {
+			ns = append(ns, float64(time.Since(before))/float64(n))
+		}
+	}
+	say(name, best(ns), "ns")
+}
+
+// A semaphore is a channel with a buffer here.
+func semPingpong(name string, n int) {
+	repeat(name, n, func(n int) {
+		turns := [2]chan struct{}{make(chan struct{}, 1), make(chan struct{}, 1)}
+		var all sync.WaitGroup
+		for i := 0; i < 2; i++ {
+			all.Add(1)
+			go func(mine, others chan struct{}) {
+				for k := 0; k < n; k++ {
+					<-mine
+					others <- struct{}{}
+				}
+				all.Done()
+			}(turns[i], turns[1-i])
+		}
+		turns[0] <- struct{}{}
+		all.Wait()
+	})
+}
+
+func semFree(name string, n int) {
+	sem := make(chan struct{}, 1)
+	repeat(name, n, func(n int) {
+		for i := 0; i < n; i++ {
+			sem <- struct{}{}
+			<-sem
+		}
+	})
+}
+
+func mutexFree(name string, n int) {
+	var mutex sync.Mutex
+	repeat(name, n, func(n int) {
+		for i := 0; i < n; i++ {
+			mutex.Lock()
+			mutex.Unlock()
+		}
+	})
+}
+
+func mutexHandoff(name string, n int) {
+	repeat(name, n, func(n int) {
+		var mutex sync.Mutex
+		var all sync.WaitGroup
+		for i := 0; i < 2; i++ {
+			all.Add(1)
+			go func() {
+				for k := 0; k < n/2; k++ {
+					mutex.Lock()
+					runtime.Gosched()
+					mutex.Unlock()
+				}
+				all.Done()
+			}()
+		}
+		all.Wait()
+	})
+}
+
+func through(size, producers int) func(n int) {
+	return func(n int) {
+		c := make(chan int, size)
+		for p := 0; p < producers; p++ {
+			go func() {
+				for i := 0; i < n/producers; i++ {
+					c <- i
+				}
+			}()
+		}
+		for i := 0; i < n-n%producers; i++ {
+			<-c
+		}
+	}
+}
+
+func chanUnbuffered(name string, n int) { repeat(name, n, through(0, 1)) }
+func chanBuffered(name string, n int)   { repeat(name, n, through(100, 1)) }
+func queue100(name string, n int)       { repeat(name, n, through(100, 100)) }
+
+func event10000(name string, n int) {
+	var ns []float64
+	n = steps(n)
+	for r := -1; r < repeats; r++ {
+		var all sync.WaitGroup
+		event := make(chan struct{})
+		all.Add(n)
+		for i := 0; i < n; i++ {
+			go func() {
+				<-event
+				all.Done()
+			}()
+		}
+		runtime.Gosched()
+		before := time.Now()
+		close(event)
+		all.Wait()
+		if r >= 0 {
+			ns = append(ns, float64(time.Since(before))/float64(n))
+		}
+	}
+	say(name, best(ns), "ns")
+}
+
+func choose8(name string, n int) {
+	repeat(name, n, func(n int) {
+		var c [8]chan int
+		for i := range c {
+			c[i] = make(chan int)
+		}
+		go func() {
+			for i := n; i > 0; i-- {
+				c[i%8] <- i
+			}
+		}()
+		for i := 0; i < n; i++ {
+			select {
+			case <-c[0]:
+			case <-c[1]:
+			case <-c[2]:
+			case <-c[3]:
+			case <-c[4]:
+			case <-c[5]:
+			case <-c[6]:
+			case <-c[7]:
+			}
+		}
+	})
+}
+
+func poolMap(name string, n int) {
+	repeat(name, n, func(n int) {
+		results := make([]int, n)
+		room := make(chan struct{}, 100)
+		var all sync.WaitGroup
+		for i := 0; i < n; i++ {
+			room <- struct{}{}
+			all.Add(1)
+			go func(i int) {
+				runtime.Gosched()
+				results[i] = i
+				<-room
+				all.Done()
+			}(i)
+		}
+		all.Wait()
+	})
+}
+
 var rows = []struct {
 	name string
 	run  func(string, int)
@@ -316,6 +479,17 @@ var rows = []struct {
 	{"spawn_join", spawnJoin, 200000},
 	{"spawn_queued_10000", spawnQueued, 10000},
 	{"spawn_block_10000", spawnBlock, 10000},
+	{"sem_pingpong", semPingpong, 500000},
+	{"sem_free", semFree, 5000000},
+	{"mutex_free", mutexFree, 20000000},
+	{"mutex_handoff", mutexHandoff, 500000},
+	{"chan_unbuffered", chanUnbuffered, 1000000},
+	{"chan_buffered", chanBuffered, 2000000},
+	{"queue_1", chanBuffered, 2000000},
+	{"queue_100", queue100, 2000000},
+	{"event_10000", event10000, 10000},
+	{"choose_8", choose8, 300000},
+	{"pool_map", poolMap, 200000},
 	{"parked_100000", parked, 100000},
 	{"parked_1000000", parked, 1000000},
 	{"sleepers_100000", sleepers, 100000},

@@ -254,6 +254,78 @@ static void echo_tcp(const char *name, long n)
     echo(name, n, bench_tcp_pair);
 }
 
+/* --- handing things over --------------------------------------------------------------------- */
+
+/* The best of the repeats of one measurement, which returns ns for one of its n. */
+static void repeat(const char *name, long n, double (*measure)(long n))
+{
+    double best[BENCH_REPEATS];
+    n = bench_steps(n);
+    for (int r = -1; r < BENCH_REPEATS; r++) {
+        double ns = measure(n);
+        if (r >= 0)
+            best[r] = ns;
+    }
+    bench_print(name, bench_best(best, BENCH_REPEATS), "ns");
+}
+
+static double each(int64_t since, long n)
+{
+    return (double)(bench_now() - since) / (double)n;
+}
+
+static pth_cond_t turn = PTH_COND_INIT;
+static long whose, left;
+
+static void *plays(void *arg)
+{
+    long i = (long)arg;
+    pth_mutex_acquire(&lock, 0, NULL);
+    while (left > 0) {
+        while (whose != i)
+            pth_cond_await(&turn, &lock, NULL);
+        whose = 1 - i;
+        left--;
+        pth_cond_notify(&turn, 1);
+    }
+    pth_mutex_release(&lock);
+    ended();
+    return NULL;
+}
+
+static double round_trips(long n)
+{
+    left = 2 * n;
+    running = 2;
+    int64_t before = bench_now();
+    for (long i = 0; i < 2; i++)
+        start(plays, (void *)i);
+    wait_for_all();
+    return each(before, n);
+}
+
+static void sem_pingpong(const char *name, long n)
+{
+    setup();
+    repeat(name, n, round_trips);
+}
+
+static double lock_unlock(long n)
+{
+    int64_t before = bench_now();
+    for (long i = 0; i < n; i++) {
+        pth_mutex_acquire(&lock, 0, NULL);
+        pth_mutex_release(&lock);
+    }
+    return each(before, n);
+}
+
+static void mutex_free(const char *name, long n)
+{
+    setup();
+    repeat(name, n, lock_unlock);
+}
+
 int main(int argc, char **argv)
 {
     static const bench_row rows[] = {
@@ -263,6 +335,8 @@ int main(int argc, char **argv)
         { "spawn_join", spawn_join, 20000 },
         { "spawn_queued_10000", spawn_queued, 10000 },
         { "spawn_block_10000", spawn_block, 10000 },
+        { "sem_pingpong", sem_pingpong, 20000 },
+        { "mutex_free", mutex_free, 5000000 },
         { "parked_100000", parked, 100000 },
         { "parked_1000000", parked, 1000000 },
         { "sleepers_100000", sleepers, 100000 },

@@ -263,6 +263,186 @@ static void echo_tcp(const char *name, long n)
     echo(name, n, bench_tcp_pair);
 }
 
+/* --- handing things over --------------------------------------------------------------------- */
+
+/* The best of the repeats of one measurement, which returns ns for one of its n. */
+static void repeat(const char *name, long n, double (*measure)(long n))
+{
+    double best[BENCH_REPEATS];
+    n = bench_steps(n);
+    for (int r = -1; r < BENCH_REPEATS; r++) {
+        double ns = measure(n);
+        if (r >= 0)
+            best[r] = ns;
+    }
+    bench_print(name, bench_best(best, BENCH_REPEATS), "ns");
+}
+
+static double each(int64_t since, long n)
+{
+    return (double)(bench_now() - since) / (double)n;
+}
+
+static sem_t own[2];
+
+static void *plays(void *arg)
+{
+    long i = (long)arg;
+    while (atomic_fetch_sub(&arrived, 1) > 0) {
+        sem_wait(&own[i]);
+        sem_post(&own[1 - i]);
+    }
+    sem_post(&own[1 - i]);
+    ended();
+    return NULL;
+}
+
+static double round_trips(long n)
+{
+    atomic_store(&arrived, 2 * n);
+    atomic_store(&running, 2);
+    for (long i = 0; i < 2; i++) {
+        sem_init(&own[i], 0, 0);
+        if (!start("sem_pingpong", i, plays, (void *)i))
+            return 0;
+    }
+    int64_t before = bench_now();
+    sem_post(&own[0]);
+    sem_wait(&all_ended);
+    return each(before, n);
+}
+
+static void sem_pingpong(const char *name, long n)
+{
+    setup();
+    repeat(name, n, round_trips);
+}
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+
+static void *idles(void *arg)
+{
+    sem_wait(&gate);
+    return arg;
+}
+
+/* In a process with threads: without, the library spares the locked instructions. */
+static double lock_unlock(long n)
+{
+    int64_t before = bench_now();
+    for (long i = 0; i < n; i++) {
+        pthread_mutex_lock(&mutex);
+        pthread_mutex_unlock(&mutex);
+    }
+    return each(before, n);
+}
+
+static void mutex_free(const char *name, long n)
+{
+    setup();
+    if (start(name, 0, idles, NULL))
+        repeat(name, n, lock_unlock);
+}
+
+static double take_give(long n)
+{
+    int64_t before = bench_now();
+    for (long i = 0; i < n; i++) {
+        sem_wait(&own[0]);
+        sem_post(&own[0]);
+    }
+    return each(before, n);
+}
+
+static void sem_free(const char *name, long n)
+{
+    setup();
+    sem_init(&own[0], 0, 1);
+    if (start(name, 0, idles, NULL))
+        repeat(name, n, take_give);
+}
+
+static void *locks(void *arg)
+{
+    for (long i = (long)arg; i > 0; i--) {
+        pthread_mutex_lock(&mutex);
+        sched_yield();
+        pthread_mutex_unlock(&mutex);
+    }
+    ended();
+    return NULL;
+}
+
+static double hand_over(long n)
+{
+    atomic_store(&running, 2);
+    int64_t before = bench_now();
+    for (long i = 0; i < 2; i++)
+        if (!start("mutex_handoff", i, locks, (void *)(n / 2)))
+            return 0;
+    sem_wait(&all_ended);
+    return each(before, n);
+}
+
+static void mutex_handoff(const char *name, long n)
+{
+    setup();
+    repeat(name, n, hand_over);
+}
+
+/* A queue of 100 as it is in every book. */
+static pthread_cond_t room = PTHREAD_COND_INITIALIZER, items = PTHREAD_COND_INITIALIZER;
+static long in_queue, producers;
+
+static void *fills(void *arg)
+{
+    for (long i = (long)arg; i > 0; i--) {
+        pthread_mutex_lock(&mutex);
+        while (in_queue == 100)
+            pthread_cond_wait(&room, &mutex);
+        in_queue++;
+        pthread_cond_signal(&items);
+        pthread_mutex_unlock(&mutex);
+    }
+    ended();
+    return NULL;
+}
+
+static double through_queue(long n)
+{
+    n -= n % producers;
+    atomic_store(&running, producers);
+    int64_t before = bench_now();
+    for (long i = 0; i < producers; i++)
+        if (!start("queue", i, fills, (void *)(n / producers)))
+            return 0;
+    for (long i = 0; i < n; i++) {
+        pthread_mutex_lock(&mutex);
+        while (in_queue == 0)
+            pthread_cond_wait(&items, &mutex);
+        in_queue--;
+        pthread_cond_signal(&room);
+        pthread_mutex_unlock(&mutex);
+    }
+    double ns = each(before, n);
+    sem_wait(&all_ended);
+    return ns;
+}
+
+static void queue_1(const char *name, long n)
+{
+    setup();
+    producers = 1;
+    repeat(name, n, through_queue);
+}
+
+static void queue_100(const char *name, long n)
+{
+    setup();
+    producers = 100;
+    repeat(name, n, through_queue);
+}
+
 int main(int argc, char **argv)
 {
     static const bench_row rows[] = {
@@ -272,6 +452,12 @@ int main(int argc, char **argv)
         { "spawn_join", spawn_join, 20000 },
         { "spawn_queued_10000", spawn_queued, 10000 },
         { "spawn_block_10000", spawn_block, 10000 },
+        { "sem_pingpong", sem_pingpong, 100000 },
+        { "sem_free", sem_free, 10000000 },
+        { "mutex_free", mutex_free, 20000000 },
+        { "mutex_handoff", mutex_handoff, 100000 },
+        { "queue_1", queue_1, 500000 },
+        { "queue_100", queue_100, 500000 },
         { "parked_100000", parked, 100000 },
         { "parked_1000000", parked, 1000000 },
         { "sleepers_100000", sleepers, 100000 },

@@ -285,6 +285,105 @@ static void echo_tcp(const char *name, long n)
     echo(name, n, bench_tcp_pair);
 }
 
+/* --- handing things over --------------------------------------------------------------------- */
+
+/* The best of the repeats of one measurement, which returns ns for one of its n. */
+static void repeat(const char *name, long n, double (*measure)(long n))
+{
+    double best[BENCH_REPEATS];
+    n = bench_steps(n);
+    for (int r = -1; r < BENCH_REPEATS; r++) {
+        double ns = measure(n);
+        if (r >= 0)
+            best[r] = ns;
+    }
+    bench_print(name, bench_best(best, BENCH_REPEATS), "ns");
+}
+
+static double each(int64_t since, long n)
+{
+    return (double)(bench_now() - since) / (double)n;
+}
+
+/* Two condition variables, which is what it has. */
+static st_cond_t own[2];
+static long left;
+
+static void *plays(void *arg)
+{
+    long i = (long)arg;
+    while (left-- > 0) {
+        st_cond_wait(own[i]);
+        st_cond_signal(own[1 - i]);
+    }
+    st_cond_signal(own[1 - i]);
+    ended();
+    return NULL;
+}
+
+static double round_trips(long n)
+{
+    left = 2 * n;
+    running = 2;
+    for (long i = 0; i < 2; i++)
+        start(plays, (void *)i, 0);
+    st_usleep(0);
+    int64_t before = bench_now();
+    st_cond_signal(own[0]);
+    wait_for_all();
+    return each(before, n);
+}
+
+static void sem_pingpong(const char *name, long n)
+{
+    setup();
+    all_ended = st_cond_new();
+    own[0] = st_cond_new();
+    own[1] = st_cond_new();
+    repeat(name, n, round_trips);
+}
+
+static st_mutex_t mutex;
+
+static double lock_unlock(long n)
+{
+    int64_t before = bench_now();
+    for (long i = 0; i < n; i++) {
+        st_mutex_lock(mutex);
+        st_mutex_unlock(mutex);
+    }
+    return each(before, n);
+}
+
+static void mutex_free(const char *name, long n)
+{
+    setup();
+    mutex = st_mutex_new();
+    repeat(name, n, lock_unlock);
+}
+
+static double broadcast(long n)
+{
+    running = n;
+    arrived = 0;
+    for (long i = 0; i < n; i++)
+        start(wait_once, NULL, 0);
+    while (arrived < n)
+        st_usleep(0);
+    int64_t before = bench_now();
+    st_cond_broadcast(gate);
+    wait_for_all();
+    return each(before, n);
+}
+
+static void event_10000(const char *name, long n)
+{
+    setup();
+    all_ended = st_cond_new();
+    gate = st_cond_new();
+    repeat(name, n, broadcast);
+}
+
 int main(int argc, char **argv)
 {
     static const bench_row rows[] = {
@@ -295,6 +394,9 @@ int main(int argc, char **argv)
         { "spawn_queued_10000", spawn_queued, 10000 },
         { "spawn_block_10000", spawn_block, 10000 },
         { "spawn_park_10000", spawn_park, 10000 },
+        { "sem_pingpong", sem_pingpong, 1000000 },
+        { "mutex_free", mutex_free, 20000000 },
+        { "event_10000", event_10000, 10000 },
         { "parked_100000", parked, 100000 },
         { "parked_1000000", parked, 1000000 },
         { "sleepers_100000", sleepers, 100000 },

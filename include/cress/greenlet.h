@@ -68,6 +68,7 @@ typedef struct cress_spawn_options {
     bool daemon;  /**< does not keep cress_run() going, nor count against a deadlock */
     bool any_hub; /**< another hub may start it if this one is busy */
     bool shared;  /**< may be joined, killed and linked from other threads */
+    bool inherit; /**< begins with those values of its spawner that are inherited, cress/key.h */
 } cress_spawn_options;
 
 /** The start of every cress_spawn_options. */

@@ -64,6 +64,8 @@ noinline void greenlet_clear(cress_coro *self)
     struct hub_extra *x = self->extra;
     if (x != NULL && x->deferred != NULL)
         call_deferred(h, self, x);
+    if (x != NULL)
+        extra_end_locals(x, true);
 }
 
 void greenlet_drop_deferred(struct cress_greenlet *g)

@@ -14,6 +14,7 @@ noinline struct hub_extra *extra_make(cress_coro *co)
 
 void extra_drop(cress_coro *co)
 {
+    extra_end_locals(co->extra, true);
     blocks_put(&co->thread->hub_extras, co->extra);
     co->extra = NULL;
 }

@@ -15,6 +15,14 @@
 
 struct deferred;
 
+/* Values of a coroutine's own, see sync/key.c, which knows what is behind this. */
+struct locals {
+    /* They are over. Their destructors are called, or not. */
+    void (*end)(struct locals *locals, bool call);
+    /* Those that are inherited, for another coroutine: 0 or -ENOMEM. */
+    int (*inherit)(const struct locals *from, struct locals **to);
+};
+
 struct hub_extra {
     struct timer timer; /* of its timed waits; of its start, if that is delayed */
     cress_coro *co;
@@ -24,6 +32,7 @@ struct hub_extra {
         struct deferred *deferred; /* and then what is to be called at its end, the last first */
     };
     void (*value_free)(void *value);
+    struct locals *locals;  /* NULL: none */
     cress_time defer_limit; /* how long that may take; 0: as ever */
     uint32_t slot;          /* counted from 1; 0: not asked for yet */
     bool counted;           /* its timed wait counts in loop.refs */
@@ -35,6 +44,14 @@ struct hub_extra *extra_make(cress_coro *co);
 static inline struct hub_extra *extra_get(cress_coro *co)
 {
     return likely(co->extra != NULL) ? co->extra : extra_make(co);
+}
+
+static inline void extra_end_locals(struct hub_extra *x, bool call)
+{
+    struct locals *locals = x->locals;
+    x->locals = NULL;
+    if (locals != NULL)
+        locals->end(locals, call);
 }
 
 /* Give it back; its timer has been removed. */

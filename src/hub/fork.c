@@ -42,6 +42,8 @@ static void drop_coro(struct cress_hub *h, cress_coro *co)
 {
     hub_unwait(h, co);
     scope_drop(co);
+    if (co->extra != NULL)
+        extra_end_locals(co->extra, false);
     coro_lose(co);
 }
 

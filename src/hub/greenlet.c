@@ -216,7 +216,10 @@ static int apply_extra(cress_coro *co, const cress_spawn_options *o)
     x->value_free = o->value_free;
     if (o->delay > 0)
         x->timer.fire = start_now;
-    return 0;
+    const struct hub_extra *mine = co->thread->current->extra;
+    if (!o->inherit || mine == NULL || mine->locals == NULL)
+        return 0;
+    return mine->locals->inherit(mine->locals, &x->locals);
 }
 
 int cress_spawn_with(const cress_spawn_options *options, cress_fn fn, void *arg,
@@ -240,7 +243,7 @@ int cress_spawn_with(const cress_spawn_options *options, cress_fn fn, void *arg,
         return -ENOMEM;
     cress_coro *co = greenlet_coro(g);
     if ((o.name != NULL || o.on_discard != NULL || o.value_free != NULL || o.delay > 0 ||
-         o.defer_limit > 0) &&
+         o.defer_limit > 0 || o.inherit) &&
         (error = apply_extra(co, &o)) < 0) {
         h->alive--;
         co->state = CORO_ENDED;

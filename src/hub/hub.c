@@ -272,6 +272,8 @@ static void drop_greenlet(void *block, void *arg)
     coro_lose(&b->co);
     hub_unwait(h, &b->co);
     scope_end(&b->co);
+    if (b->co.extra != NULL)
+        extra_end_locals(b->co.extra, true);
     greenlet_finish(h, g, CRESS_KILLED, NULL, -ECANCELED);
     greenlet_release(g);
 }

@@ -36,6 +36,7 @@ struct wait_info {
     const char *what; /* "reading fd" */
     long number;      /* printed behind it if `numbered` */
     bool numbered;
+    bool firm;                    /* nothing cancels it: who waits has to have what it waits for */
     const cress_greenlet *target; /* its name is printed behind, if not NULL */
     /* The coroutine is dropped: leave the lists that it would leave after the wait. NULL: it is in
      * none. */
@@ -58,6 +59,14 @@ static inline bool hub_wake(struct cress_hub *h, cress_coro *co, int why)
     co->wake = why;
     runq_push(&h->loop.ready, &co->node);
     return true;
+}
+
+/* What co waits for is its own now: its wait succeeds, also if something else has woken it already
+ * and it stands in the line. A cancellation then meets its next call, so nothing is lost. */
+static inline void hub_grant(struct cress_hub *h, cress_coro *co)
+{
+    if (!hub_wake(h, co, 0))
+        co->wake = 0;
 }
 
 /* A wait ended with an error, self->wake: if a scope around it is over, that is told. */
@@ -89,7 +98,7 @@ static always_inline void hub_switch(struct cress_hub *h, cress_coro *self)
 static always_inline int hub_park(struct cress_hub *h, cress_coro *self,
                                   const struct wait_info *info)
 {
-    if (unlikely(self->flags & CORO_ALARM) && scope_waits_again(self) < 0)
+    if (unlikely(self->flags & CORO_ALARM) && !info->firm && scope_waits_again(self) < 0)
         return -ECANCELED;
     self->flags = (uint8_t)((self->flags & ~CORO_CAUSE) | CORO_WAITING | CORO_IN_WAIT);
     self->info = info;

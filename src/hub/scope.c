@@ -104,7 +104,6 @@ static int deliver(struct cress_hub *h, cress_coro *self, enum verdict verdict, 
         s->over = true;
         told = ++s->told;
     }
-    hub_ran_on(h);
     self->flags |= CORO_CAUSE;
     self->cause = cause_of(self, verdict, s);
     if (told == TOO_OFTEN)
@@ -128,8 +127,11 @@ static int point(struct cress_hub *h, cress_coro *self, bool yielded)
         hub_yield(h, self);
         verdict = find(self, &s);
     }
-    if (verdict != NOTHING)
-        return deliver(h, self, verdict, s);
+    if (verdict != NOTHING) {
+        deliver(h, self, verdict, s);
+        hub_ran_on(h); /* here only: who has waited may stand in lists, and nobody may run then */
+        return -ECANCELED;
+    }
     if (quiet(self))
         self->flags &= (uint8_t)~CORO_ALARM;
     return 0;
@@ -165,7 +167,8 @@ noinline int scope_woken(cress_coro *self)
 void scope_alarm(cress_coro *co)
 {
     co->flags |= CORO_ALARM;
-    if ((co->flags & CORO_WAITING) && find(co, &(struct scope *){ NULL }) != NOTHING)
+    if ((co->flags & CORO_WAITING) && !co->info->firm &&
+        find(co, &(struct scope *){ NULL }) != NOTHING)
         hub_wake(co->thread->hub, co, -ECANCELED);
 }
 

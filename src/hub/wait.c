@@ -18,6 +18,17 @@ void cress_case_fire(cress_case *c)
         hub_wake(wait->hub, wait->co, 0);
 }
 
+bool case_choose(cress_case *c)
+{
+    struct case_wait *wait = case_core(c)->wait;
+    if (wait == NULL || !wait->takes || wait->co == NULL || wait->chosen != NULL) /* (3) */
+        return false;
+    wait->chosen = c;
+    c->ready = true;
+    hub_grant(wait->hub, wait->co);
+    return true;
+}
+
 void cases_add(struct list *cases, struct case_node *node, cress_case *c)
 {
     if (cases->next == NULL)
@@ -60,9 +71,13 @@ static void leave(struct case_wait *wait)
     }
 }
 
+/* The greenlet is dropped: what was handed to it goes back, see (4) in wait.h. */
 static void unlink_wait(const struct wait_info *info)
 {
-    leave(container_of(info, struct case_wait, info));
+    struct case_wait *wait = container_of(info, struct case_wait, info);
+    if (wait->chosen != NULL)
+        wait->chosen->ready = false;
+    leave(wait);
 }
 
 static void begin(struct case_wait *wait, struct cress_hub *h, cress_case *cases, size_t n)
@@ -236,6 +251,7 @@ static void shuffle_fired(struct case_wait *wait)
 static ssize_t choose(struct case_wait *wait, cress_case *cases, size_t n, cress_time timeout)
 {
     size_t first = n > 1 ? random_below(wait->hub, n) : 0;
+    wait->takes = true;
     for (size_t k = 0; k < n; k++) {
         size_t i = first + k < n ? first + k : first + k - n;
         int r = ask(&cases[i], true);
@@ -249,7 +265,10 @@ static ssize_t choose(struct case_wait *wait, cress_case *cases, size_t n, cress
     while (error == 0) {
         if (left == 0)
             return -ETIMEDOUT;
-        if ((error = park(wait, left)) < 0)
+        error = park(wait, left);
+        if (wait->chosen != NULL)
+            return wait->chosen - cases;
+        if (error < 0)
             break;
         shuffle_fired(wait);
         while (!list_empty(&wait->fired) && error == 0) {

@@ -5,8 +5,16 @@
  *     fired -> happened         [ops->ready says 1; unlinked]
  *     fired -> linked           [ops->ready says 0: unlinked and linked anew]
  *
+ * What cress_choose() waits for may be handed to it by whoever makes it happen, before it runs: a
+ * unit, an item. So the place of its case in a line is worth something, and nobody overtakes it.
+ *
+ *     linked -> happened        [case_choose: the effect is the case's, all others lose]
+ *
  * (1) `fired` of a case is linked only while `wait` is set.
  * (2) ops->unlink is called exactly once for each link that gave 0.
+ * (3) `chosen` is set at most once, and only while the wait is parked or woken.
+ * (4) When ops->unlink is called for what was chosen, its `ready` says whether it was for good: not
+ *     so when the greenlet is dropped before it has run.
  */
 #ifndef CRESS_HUB_WAIT_H
 #define CRESS_HUB_WAIT_H
@@ -23,7 +31,9 @@ struct case_wait {
     struct list fired; /* cases, in the order in which they were */
     cress_case *cases;
     size_t n;
-    bool counts; /* waits for time and descriptors keep the loop going */
+    cress_case *chosen; /* (3) */
+    bool takes;         /* cress_choose() */
+    bool counts;        /* waits for time and descriptors keep the loop going */
     struct wait_info info;
 };
 
@@ -51,6 +61,16 @@ static inline bool case_counts(cress_case *c)
 {
     return case_core(c)->wait->counts;
 }
+
+/* Whether one of its cases takes effect, in ready or by case_choose(); else they only look. */
+static inline bool case_takes(cress_case *c)
+{
+    return case_core(c)->wait->takes;
+}
+
+/* Decide a choice in favour of c, whose effect the caller lets happen now. false: c is not part of
+ * a choice, or that has been decided. */
+bool case_choose(cress_case *c);
 
 /* What an object keeps of a case that waits for it, in case.words. */
 struct case_node {

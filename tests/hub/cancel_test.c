@@ -42,6 +42,18 @@ struct place {
     cress_greenlet *target, *bystander;
     bool go; /* target: end */
     cress_waiter waiter;
+    cress_event event;
+    cress_result result;
+    cress_sem sem, fair;
+    cress_mutex mutex, fair_mutex;
+    cress_rwlock lock;
+    cress_cond cond;
+    cress_barrier barrier;
+    cress_once once;
+    cress_latch latch;
+    cress_queue queue; /* of one item, whose tasks are counted */
+    cress_chan chan, buffered;
+    cress_pool pool;
     int fds[2]; /* the call's end, the other one */
     int listener;
     struct sockaddr_un address;
@@ -73,7 +85,7 @@ static void unpark(struct place *p)
 }
 
 /* Killed or not, it ends when it is told to. */
-static void *lives_on(void *arg)
+static int live_on(void *arg)
 {
     struct place *p = arg;
     cress_shield shield = { 0 };
@@ -81,6 +93,27 @@ static void *lives_on(void *arg)
     while (!p->go)
         CHECK_EQ(cress_park(CRESS_SECONDS(1000)), 0);
     CHECK_EQ(cress_shield_end(&shield), 0);
+    return 0;
+}
+
+static void *lives_on(void *arg)
+{
+    live_on(arg);
+    return NULL;
+}
+
+/* All that can be held is, until then. */
+static void *holds(void *arg)
+{
+    struct place *p = arg;
+    CHECK_EQ(cress_mutex_lock(&p->mutex, 0), 0);
+    CHECK_EQ(cress_mutex_lock(&p->fair_mutex, 0), 0);
+    CHECK_EQ(cress_rwlock_wrlock(&p->lock, 0), 0);
+    p->once = (cress_once){ { 0 } };
+    CHECK_EQ(cress_once_run(&p->once, live_on, p, 0), 0);
+    CHECK_EQ(cress_rwlock_unlock(&p->lock), 0);
+    CHECK_EQ(cress_mutex_unlock(&p->mutex), 0);
+    CHECK_EQ(cress_mutex_unlock(&p->fair_mutex), 0);
     return NULL;
 }
 
@@ -90,19 +123,29 @@ static void *waits_for_ever(void *arg)
     return arg;
 }
 
-static void new_target(struct place *p)
+static void new_greenlet(struct place *p, cress_fn fn)
 {
     if (p->target != NULL && !cress_ready(p->target))
         return;
     cress_unref(p->target);
     p->go = false;
-    p->target = cress_spawn(lives_on, p);
+    p->target = cress_spawn(fn, p);
     if (p->bystander == NULL) {
         cress_spawn_options o = CRESS_SPAWN_OPTIONS_INIT;
         o.daemon = true;
         CHECK_EQ(cress_spawn_with(&o, waits_for_ever, NULL, &p->bystander), 0);
     }
     CHECK_EQ(cress_yield(), 0); /* it is to wait */
+}
+
+static void new_target(struct place *p)
+{
+    new_greenlet(p, lives_on);
+}
+
+static void new_holder(struct place *p)
+{
+    new_greenlet(p, holds);
 }
 
 static void end_target(struct place *p)
@@ -133,6 +176,138 @@ static void new_both(struct place *p)
 {
     new_value(p);
     new_target(p);
+}
+
+static void clear(struct place *p)
+{
+    CHECK_EQ(cress_event_clear(&p->event), 0);
+}
+
+static void set(struct place *p)
+{
+    CHECK_EQ(cress_event_set(&p->event), 0);
+}
+
+static void new_result(struct place *p)
+{
+    CHECK_EQ(cress_result_init(&p->result, 0), 0);
+}
+
+static void set_result(struct place *p)
+{
+    CHECK_EQ(cress_result_set(&p->result, p), 0);
+}
+
+static void no_units(struct place *p)
+{
+    while (cress_sem_try_acquire(&p->sem) == 0)
+        ;
+    while (cress_sem_try_acquire(&p->fair) == 0)
+        ;
+}
+
+static void release(struct place *p)
+{
+    CHECK_EQ(cress_sem_release(&p->sem), 0);
+}
+
+static void release_fair(struct place *p)
+{
+    CHECK_EQ(cress_sem_release(&p->fair), 0);
+}
+
+static void signal_it(struct place *p)
+{
+    CHECK_EQ(cress_cond_signal(&p->cond), 0);
+}
+
+static void come_last(struct place *p)
+{
+    CHECK_EQ(cress_barrier_wait(&p->barrier, 0), 1);
+}
+
+static void shut(struct place *p)
+{
+    CHECK_EQ(cress_latch_init(&p->latch, 1, 0), 0);
+}
+
+static void count_down(struct place *p)
+{
+    CHECK_EQ(cress_latch_count_down(&p->latch, 1), 0);
+}
+
+static void empty(struct place *p)
+{
+    void *item;
+    while (cress_queue_try_get(&p->queue, &item) == 0)
+        ;
+    while (cress_chan_try_recv(&p->buffered, &item) == 0)
+        ;
+}
+
+static void put_one(struct place *p)
+{
+    CHECK_EQ(cress_queue_try_put(&p->queue, p), 0);
+}
+
+static void fill_up(struct place *p)
+{
+    if (cress_queue_size(&p->queue) == 0)
+        put_one(p);
+    if (cress_chan_size(&p->buffered) == 0)
+        CHECK_EQ(cress_chan_try_send(&p->buffered, p), 0);
+}
+
+static void get_one(struct place *p)
+{
+    void *item = NULL;
+    CHECK_EQ(cress_queue_try_get(&p->queue, &item), 0);
+    CHECK(item == p);
+}
+
+static void all_done(struct place *p)
+{
+    while (cress_queue_task_done(&p->queue) == 0)
+        ;
+}
+
+static void new_task(struct place *p)
+{
+    empty(p);
+    all_done(p);
+    put_one(p);
+}
+
+static void send_one(struct place *p)
+{
+    CHECK_EQ(cress_chan_try_send(&p->chan, p), 0);
+}
+
+static void receive_one(struct place *p)
+{
+    void *item = NULL;
+    CHECK_EQ(cress_chan_try_recv(&p->chan, &item), 0);
+    CHECK(item == p);
+}
+
+static void send_buffered(struct place *p)
+{
+    CHECK_EQ(cress_chan_try_send(&p->buffered, p), 0);
+}
+
+static void receive_buffered(struct place *p)
+{
+    void *item = NULL;
+    CHECK_EQ(cress_chan_try_recv(&p->buffered, &item), 0);
+    CHECK(item == p);
+}
+
+/* It is full with the target. */
+static void new_member(struct place *p)
+{
+    new_target(p);
+    if (!cress_group_has(&p->pool, p->target))
+        CHECK_EQ(cress_pool_try_add(&p->pool, p->target), 0);
 }
 
 static void two_bytes(struct place *p)
@@ -394,6 +569,221 @@ static int iwait_next(struct place *p, cress_time timeout)
     return r;
 }
 
+static int event_wait(struct place *p, cress_time timeout)
+{
+    return cress_event_wait(&p->event, timeout);
+}
+
+static int result_get(struct place *p, cress_time timeout)
+{
+    void *value = NULL;
+    int error = 1;
+    int r = cress_result_get(&p->result, timeout, &value, &error);
+    CHECK(value == (r == 0 ? p : NULL));
+    CHECK_EQ(error, r == 0 ? 0 : 1);
+    return r;
+}
+
+static int sem_acquire(struct place *p, cress_time timeout)
+{
+    return cress_sem_acquire(&p->sem, timeout);
+}
+
+static int fair_acquire(struct place *p, cress_time timeout)
+{
+    return cress_sem_acquire(&p->fair, timeout);
+}
+
+/* What was locked is unlocked again at once. */
+static int mutex_lock(struct place *p, cress_time timeout)
+{
+    int r = cress_mutex_lock(&p->mutex, timeout);
+    CHECK_EQ(cress_mutex_unlock(&p->mutex), r == 0 ? 0 : -EPERM);
+    return r;
+}
+
+static int fair_lock(struct place *p, cress_time timeout)
+{
+    int r = cress_mutex_lock(&p->fair_mutex, timeout);
+    CHECK_EQ(cress_mutex_unlock(&p->fair_mutex), r == 0 ? 0 : -EPERM);
+    return r;
+}
+
+static int rdlock(struct place *p, cress_time timeout)
+{
+    int r = cress_rwlock_rdlock(&p->lock, timeout);
+    CHECK_EQ(cress_rwlock_unlock(&p->lock), r == 0 ? 0 : -EPERM);
+    return r;
+}
+
+static int wrlock(struct place *p, cress_time timeout)
+{
+    int r = cress_rwlock_wrlock(&p->lock, timeout);
+    CHECK_EQ(cress_rwlock_unlock(&p->lock), r == 0 ? 0 : -EPERM);
+    return r;
+}
+
+static int cond_wait(struct place *p, cress_time timeout)
+{
+    CHECK_EQ(cress_mutex_lock(&p->mutex, 0), 0);
+    int r = cress_cond_wait(&p->cond, &p->mutex, timeout);
+    CHECK_EQ(cress_mutex_unlock(&p->mutex), 0);
+    return r;
+}
+
+static int barrier_wait(struct place *p, cress_time timeout)
+{
+    return cress_barrier_wait(&p->barrier, timeout);
+}
+
+static int once_run(struct place *p, cress_time timeout)
+{
+    return cress_once_run(&p->once, live_on, p, timeout);
+}
+
+static int latch_wait(struct place *p, cress_time timeout)
+{
+    return cress_latch_wait(&p->latch, timeout);
+}
+
+static int wait_event(struct place *p, cress_time timeout)
+{
+    cress_case cases[] = { cress_on_event(&p->event), cress_on_greenlet(p->bystander) };
+    return all_of(cress_wait(cases, 2, 1, timeout, NULL), 1, timeout);
+}
+
+static int choose_event(struct place *p, cress_time timeout)
+{
+    cress_case cases[] = { cress_on_sem(&p->fair), cress_on_event(&p->event) };
+    return first_of(cress_choose(cases, 2, timeout), 1);
+}
+
+static int choose_result(struct place *p, cress_time timeout)
+{
+    cress_case cases[] = { cress_on_sem(&p->fair), cress_on_result(&p->result) };
+    int r = first_of(cress_choose(cases, 2, timeout), 1);
+    CHECK(cases[1].data == (r == 0 ? p : NULL));
+    return r;
+}
+
+static int choose_sem(struct place *p, cress_time timeout)
+{
+    cress_case cases[] = { cress_on_sem(&p->sem), cress_on_sem(&p->fair) };
+    return first_of(cress_choose(cases, 2, timeout), 0);
+}
+
+static int wait_sem(struct place *p, cress_time timeout)
+{
+    cress_case cases[] = { cress_on_sem(&p->sem), cress_on_sem(&p->sem) };
+    int r = all_of(cress_wait(cases, 2, CRESS_ALL, timeout, NULL), 2, timeout);
+    CHECK_EQ(cress_sem_try_acquire(&p->sem), r == 0 ? 0 : -EAGAIN);
+    return r;
+}
+
+static int is_it(const struct place *p, const void *item, int r)
+{
+    CHECK(item == (r == 0 ? p : NULL));
+    return r;
+}
+
+static int queue_get(struct place *p, cress_time timeout)
+{
+    void *item = NULL;
+    int r = cress_queue_get(&p->queue, &item, timeout);
+    return is_it(p, item, r);
+}
+
+static int queue_peek(struct place *p, cress_time timeout)
+{
+    void *item = NULL;
+    int r = cress_queue_peek(&p->queue, &item, timeout);
+    if (r == 0)
+        empty(p);
+    return is_it(p, item, r);
+}
+
+static int queue_put(struct place *p, cress_time timeout)
+{
+    return cress_queue_put(&p->queue, p, timeout);
+}
+
+static int queue_join(struct place *p, cress_time timeout)
+{
+    return cress_queue_join(&p->queue, timeout);
+}
+
+static int chan_recv(struct place *p, cress_time timeout)
+{
+    void *item = NULL;
+    int r = cress_chan_recv(&p->chan, &item, timeout);
+    return is_it(p, item, r);
+}
+
+static int chan_send(struct place *p, cress_time timeout)
+{
+    return cress_chan_send(&p->chan, p, timeout);
+}
+
+static int buffered_recv(struct place *p, cress_time timeout)
+{
+    void *item = NULL;
+    int r = cress_chan_recv(&p->buffered, &item, timeout);
+    return is_it(p, item, r);
+}
+
+static int buffered_send(struct place *p, cress_time timeout)
+{
+    return cress_chan_send(&p->buffered, p, timeout);
+}
+
+static int choose_queue(struct place *p, cress_time timeout)
+{
+    void *item = NULL;
+    cress_case cases[] = { cress_on_queue(&p->queue, &item), cress_on_sem(&p->fair) };
+    int r = first_of(cress_choose(cases, 2, timeout), 0);
+    return is_it(p, item, r);
+}
+
+static int choose_recv(struct place *p, cress_time timeout)
+{
+    void *item = NULL;
+    cress_case cases[] = { cress_on_sem(&p->fair), cress_on_chan_recv(&p->chan, &item) };
+    int r = first_of(cress_choose(cases, 2, timeout), 1);
+    return is_it(p, item, r);
+}
+
+static int choose_send(struct place *p, cress_time timeout)
+{
+    cress_case cases[] = { cress_on_sem(&p->fair), cress_on_chan_send(&p->chan, p) };
+    return first_of(cress_choose(cases, 2, timeout), 1);
+}
+
+static void *does_nothing(void *arg)
+{
+    return arg;
+}
+
+static int pool_spawn(struct place *p, cress_time timeout)
+{
+    cress_greenlet *g;
+    int r = cress_pool_spawn(&p->pool, does_nothing, NULL, timeout, &g);
+    if (r < 0)
+        return r;
+    CHECK_EQ(cress_kill(g, 0), 0);
+    cress_unref(g);
+    return 0;
+}
+
+static int pool_available(struct place *p, cress_time timeout)
+{
+    return cress_pool_wait_available(&p->pool, timeout);
+}
+
+static int group_join(struct place *p, cress_time timeout)
+{
+    return cress_group_join(&p->pool, timeout);
+}
+
 static int do_wait_fd(struct place *p, cress_time timeout)
 {
     int r = cress_wait_fd(p->fds[0], CRESS_IN, timeout);
@@ -611,6 +1001,37 @@ static const struct row rows[] = {
     { "choose a waiter", TIMED | TRIES, new_both, choose_waiter, hand_over },
     { "choose a fd", TIMED | TRIES, new_target, choose_fd, two_bytes },
     { "iwait_next", TIMED | TRIES, new_target, iwait_next, end_target },
+    { "event_wait", TIMED | TRIES, clear, event_wait, set },
+    { "result_get", TIMED | TRIES, new_result, result_get, set_result },
+    { "sem_acquire", TIMED | TRIES, no_units, sem_acquire, release },
+    { "sem_acquire, fair", TIMED | TRIES, no_units, fair_acquire, release_fair },
+    { "mutex_lock", TIMED | TRIES, new_holder, mutex_lock, end_target },
+    { "mutex_lock, fair", TIMED | TRIES, new_holder, fair_lock, end_target },
+    { "rwlock_rdlock", TIMED | TRIES, new_holder, rdlock, end_target },
+    { "rwlock_wrlock", TIMED | TRIES, new_holder, wrlock, end_target },
+    { "cond_wait", TIMED | TRIES, nothing, cond_wait, signal_it },
+    { "barrier_wait", TIMED | TRIES | ALONE, nothing, barrier_wait, come_last },
+    { "once_run", TIMED | TRIES, new_holder, once_run, end_target },
+    { "latch_wait", TIMED | TRIES, shut, latch_wait, count_down },
+    { "wait for an event", TIMED | TRIES, clear, wait_event, set },
+    { "choose an event", TIMED | TRIES, clear, choose_event, set },
+    { "choose a result", TIMED | TRIES, new_result, choose_result, set_result },
+    { "choose a semaphore", TIMED | TRIES, no_units, choose_sem, release },
+    { "wait for a semaphore", TIMED | TRIES | ALONE, no_units, wait_sem, release },
+    { "queue_get", TIMED | TRIES, empty, queue_get, put_one },
+    { "queue_peek", TIMED | TRIES | ALONE, empty, queue_peek, put_one },
+    { "queue_put", TIMED | TRIES, fill_up, queue_put, get_one },
+    { "queue_join", TIMED | TRIES, new_task, queue_join, all_done },
+    { "chan_recv", TIMED | TRIES, nothing, chan_recv, send_one },
+    { "chan_send", TIMED | TRIES, nothing, chan_send, receive_one },
+    { "chan_recv, buffered", TIMED | TRIES, empty, buffered_recv, send_buffered },
+    { "chan_send, buffered", TIMED | TRIES, fill_up, buffered_send, receive_buffered },
+    { "choose a queue", TIMED | TRIES, empty, choose_queue, put_one },
+    { "choose to receive", TIMED | TRIES, nothing, choose_recv, send_one },
+    { "choose to send", TIMED | TRIES, nothing, choose_send, receive_one },
+    { "pool_spawn", TIMED | TRIES, new_member, pool_spawn, end_target },
+    { "pool_wait_available", TIMED | TRIES, new_member, pool_available, end_target },
+    { "group_join", TIMED | TRIES, new_member, group_join, end_target },
     { "run", TIMED | TRIES | ALONE | IN_MAIN, new_target, do_run, end_target },
     { "wait_fd", TIMED | TRIES | ALONE, nothing, do_wait_fd, two_bytes },
     { "poll", TIMED | YIELDS | TWO_TURNS, nothing, do_poll, two_bytes },
@@ -803,6 +1224,15 @@ static void open_place(struct place *p)
 {
     static int number;
     *p = (struct place){ .address.sun_family = AF_UNIX };
+    CHECK_EQ(cress_sem_init(&p->fair, 0, CRESS_FAIR), 0);
+    CHECK_EQ(cress_mutex_init(&p->fair_mutex, CRESS_FAIR), 0);
+    CHECK_EQ(cress_barrier_init(&p->barrier, 2, 0), 0);
+    cress_queue_options q = CRESS_QUEUE_OPTIONS_INIT;
+    q.max = 1;
+    q.joinable = true;
+    CHECK_EQ(cress_queue_init(&p->queue, &q), 0);
+    CHECK_EQ(cress_chan_init(&p->buffered, 1, 0, 0), 0);
+    CHECK_EQ(cress_pool_init(&p->pool, 1, 0), 0);
     unix_pair(p->fds);
     p->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
     CHECK_GE(p->listener, 0);
@@ -821,6 +1251,9 @@ static void close_place(struct place *p)
         CHECK_EQ(cress_kill(p->bystander, CRESS_FOREVER), 0);
     cress_unref(p->target);
     cress_unref(p->bystander);
+    CHECK_EQ(cress_queue_done(&p->queue), 0);
+    CHECK_EQ(cress_chan_done(&p->buffered), 0);
+    CHECK_EQ(cress_group_done(&p->pool), 0);
     if (p->server != NULL)
         CHECK_EQ(cress_server_stop(p->server, 0), 0);
     CHECK_EQ(cress_server_free(p->server), 0);

@@ -28,6 +28,9 @@ enum {
     TOKENS = 6,
     NODES = 8, /* of links */
     WAITERS = 4,
+    SEMS = 3, /* the last one is fair */
+    EVENTS = 2,
+    QUEUE_MAX = 3,   /* of the one queue */
     CASES = 4,       /* of one wait */
     STREAMS = 6,     /* one direction of a socketpair each */
     IN_FLIGHT = 200, /* bytes of a stream: one by one they fit into its buffer */
@@ -35,7 +38,23 @@ enum {
     NOBODY = -1
 };
 
-enum call_kind { YIELD, SLEEP, PARK, IDLE, JOIN, POINT, TAKE, RECEIVE, SEND, WAIT, JOINALL };
+enum call_kind {
+    YIELD,
+    SLEEP,
+    PARK,
+    IDLE,
+    JOIN,
+    POINT,
+    TAKE,
+    RECEIVE,
+    SEND,
+    WAIT,
+    JOINALL,
+    EVENT,
+    ACQUIRE, /* from here on: cancelled only when it would have to wait */
+    PUT,
+    GET
+};
 enum phase { ENTER, YIELDED, BODY, WAITED, BREATHED };
 enum case_kind { NEVER, ON_END, ON_WAITER, ON_TIME };
 enum link_kind { JOINER, LINK, CASE };
@@ -55,7 +74,8 @@ struct call {
     int target; /* worker, waiter or stream */
     cress_time timeout, deadline;
     size_t size; /* bytes; how many cases are wanted */
-    size_t from; /* the first byte received */
+    size_t from; /* the first byte received; the item put, or got */
+    bool granted, settled;
     int n;
     struct one_case cases[CASES]; /* of joinall: ON_END */
     int fired[CASES], n_fired;
@@ -99,6 +119,11 @@ struct worker {
     intptr_t value;
 };
 
+/* Who waits for something, in order; the first ones have been granted it. */
+struct line {
+    int who[WORKERS], n, n_granted;
+};
+
 struct item {
     enum item_kind kind;
     int who;
@@ -136,6 +161,18 @@ static struct model {
         cress_time timeout;
         size_t sent, received;
     } streams[STREAMS];
+    struct {
+        size_t units;
+        struct line line;
+    } sems[SEMS];
+    struct {
+        bool set;
+        struct line line;
+    } events[EVENTS];
+    struct {
+        size_t items[QUEUE_MAX], n, promised, put_so_far;
+        struct line getters, putters;
+    } queue;
     long ends;
     int io_run; /* I/O calls that have succeeded since somebody waited for I/O */
     int runs;   /* which worker; NOBODY: the line decides */
@@ -395,6 +432,175 @@ static bool park(int w, cress_time timeout)
     return false;
 }
 
+/* --- lines ----------------------------------------------------------------------------------- */
+
+static void join_line(struct line *line, int w)
+{
+    line->who[line->n++] = w;
+}
+
+static void leave_line(struct line *line, int w)
+{
+    for (int i = 0; i < line->n; i++)
+        if (line->who[i] == w) {
+            line->n_granted -= i < line->n_granted;
+            memmove(&line->who[i], &line->who[i + 1],
+                    (size_t)(--line->n - i) * sizeof line->who[0]);
+        }
+}
+
+static int first_waiting(const struct line *line)
+{
+    return line->n_granted < line->n ? line->who[line->n_granted] : NOBODY;
+}
+
+/* Whatever has woken it before, its call succeeds. */
+static void grant(struct line *line)
+{
+    int w = line->who[line->n_granted++];
+    model.workers[w].call.granted = true;
+    if (!wake(w, 0))
+        model.workers[w].why = 0;
+}
+
+static void take_back(struct line *line)
+{
+    model.workers[line->who[--line->n_granted]].call.granted = false;
+}
+
+static void settle(struct line *line, int w)
+{
+    if (!model.workers[w].call.granted)
+        grant(line);
+    model.workers[w].call.settled = true;
+    leave_line(line, w);
+}
+
+static bool take_unit(int s)
+{
+    struct line *line = &model.sems[s].line;
+    if (model.sems[s].units > 0)
+        model.sems[s].units--;
+    else if (line->n_granted > 0 && s < SEMS - 1)
+        take_back(line);
+    else
+        return false;
+    return true;
+}
+
+static void release_unit(int s)
+{
+    if (first_waiting(&model.sems[s].line) != NOBODY)
+        grant(&model.sems[s].line);
+    else
+        model.sems[s].units++;
+}
+
+static void set_event(int e)
+{
+    model.events[e].set = true;
+    while (first_waiting(&model.events[e].line) != NOBODY)
+        grant(&model.events[e].line);
+}
+
+static size_t take_item(void)
+{
+    size_t item = model.queue.items[0];
+    memmove(&model.queue.items[0], &model.queue.items[1],
+            --model.queue.n * sizeof model.queue.items[0]);
+    return item;
+}
+
+static void serve_queue(void)
+{
+    for (;;) {
+        int putter = first_waiting(&model.queue.putters);
+        if (model.queue.n < QUEUE_MAX && putter != NOBODY) {
+            model.queue.items[model.queue.n++] = model.workers[putter].call.from;
+            settle(&model.queue.putters, putter);
+        } else if (model.queue.n > model.queue.promised &&
+                   first_waiting(&model.queue.getters) != NOBODY) {
+            model.queue.promised++;
+            grant(&model.queue.getters);
+        } else {
+            return;
+        }
+    }
+}
+
+static bool put_item(size_t item)
+{
+    if (model.queue.n == QUEUE_MAX && model.queue.promised > 0) {
+        int getter = model.queue.getters.who[0];
+        model.queue.promised--;
+        model.workers[getter].call.from = take_item();
+        settle(&model.queue.getters, getter);
+    }
+    if (model.queue.n == QUEUE_MAX)
+        return false;
+    model.queue.items[model.queue.n++] = item;
+    serve_queue();
+    return true;
+}
+
+static bool get_item(size_t *item)
+{
+    if (model.queue.n == 0)
+        return false;
+    if (model.queue.n == model.queue.promised) {
+        model.queue.promised--;
+        take_back(&model.queue.getters);
+    }
+    *item = take_item();
+    serve_queue();
+    return true;
+}
+
+static struct line *line_of(const struct call *c)
+{
+    return c->kind == ACQUIRE ? &model.sems[c->target].line
+           : c->kind == EVENT ? &model.events[c->target].line
+           : c->kind == PUT   ? &model.queue.putters
+                              : &model.queue.getters;
+}
+
+/* Without waiting. */
+static bool try_it(struct call *c)
+{
+    return c->kind == ACQUIRE ? take_unit(c->target)
+           : c->kind == PUT   ? put_item(c->from)
+                              : get_item(&c->from);
+}
+
+static bool wait_in_line(int w)
+{
+    struct worker *m = &model.workers[w];
+    if (!park(w, m->call.timeout))
+        return false;
+    leave_line(line_of(&m->call), w);
+    return true;
+}
+
+/* w, which stood in a line, has been woken and runs. */
+static bool waited_in_line(int w)
+{
+    struct call *c = &model.workers[w].call;
+    int why = model.workers[w].why;
+    if (!c->granted && why == 0) { /* somebody barged in */
+        cress_time left = c->timeout == CRESS_FOREVER ? CRESS_FOREVER : c->deadline - model.now;
+        if (left > 0 && !park(w, left))
+            return false;
+        why = left > 0 ? (int)model.workers[w].result : -ETIMEDOUT;
+    }
+    leave_line(line_of(c), w);
+    if (c->granted && c->kind == GET && !c->settled) {
+        model.queue.promised--;
+        c->from = take_item();
+        serve_queue();
+    }
+    return result(&model.workers[w], c->granted ? 0 : why);
+}
+
 static size_t under_way(int stream)
 {
     return model.streams[stream].sent - model.streams[stream].received;
@@ -599,6 +805,26 @@ static bool body(int w)
         return io_done(w, c->size);
     case JOINALL:
         return join_some(w);
+    case EVENT:
+        if (model.events[c->target].set && (c->timeout == 0 || line_of(c)->n_granted == 0))
+            return result(m, 0);
+        if (model.events[c->target].set) {
+            c->phase = BREATHED;
+            m->result = 0;
+            push(WORKER, w);
+            return false;
+        }
+        if (c->timeout == 0)
+            return result(m, -EAGAIN);
+        join_line(line_of(c), w);
+        return wait_in_line(w);
+    case ACQUIRE:
+    case PUT:
+    case GET:
+        if (try_it(c))
+            return result(m, 0);
+        join_line(line_of(c), w);
+        return wait_in_line(w);
     default:
         return begin_wait(w);
     }
@@ -622,8 +848,12 @@ static bool waited(int w)
             memmove(&model.idlers[i], &model.idlers[i + 1],
                     (size_t)(--model.n_idlers - i) * sizeof model.idlers[0]);
     unsigned *told = m->why == -ECANCELED || m->why == -ETIMEDOUT ? canceller(m) : NULL;
+    if (told != NULL && c->kind >= EVENT)
+        leave_line(line_of(c), w);
     if (told != NULL)
         return stop_waiting(w, cancelled(m, told));
+    if (c->kind >= EVENT)
+        return waited_in_line(w);
     if (c->kind == SLEEP && m->why == -ETIMEDOUT)
         return result(m, 0);
     if (c->kind == WAIT && m->why == -ETIMEDOUT)
@@ -652,6 +882,10 @@ static bool advance(int w)
     int p = 0;
     switch (c->phase) {
     case ENTER:
+        if (c->kind >= ACQUIRE && try_it(c))
+            return result(m, 0);
+        if (c->kind >= ACQUIRE && c->timeout == 0)
+            return result(m, -EAGAIN);
         if (yields || (p = point(m, false)) > 0) {
             c->phase = YIELDED;
             push(WORKER, w);

@@ -41,6 +41,9 @@ static int destroyed[TOKENS];
 static cress_link_node nodes[NODES];
 static cress_waiter waiters[WAITERS];
 static int waiter_values[WAITERS];
+static cress_sem sems[SEMS];
+static cress_event events[EVENTS];
+static cress_queue queue;
 static int ends[STREAMS]; /* of socketpairs: stream i is written to i and read from i ^ 1 */
 static int spawned, reports;
 
@@ -107,6 +110,12 @@ static void check_all(void)
         CHECK_EQ(cress_value(gs[w]), ended ? value_of(m) : 0);
         alive += w != 0 && !ended;
     }
+    for (int i = 0; i < SEMS; i++)
+        CHECK_EQ(cress_sem_count(&sems[i]),
+                 model.sems[i].units + (size_t)model.sems[i].line.n_granted);
+    for (int i = 0; i < EVENTS; i++)
+        CHECK_EQ(cress_event_is_set(&events[i]), model.events[i].set);
+    CHECK_EQ(cress_queue_size(&queue), model.queue.n);
     CHECK_EQ(h->alive, alive);
     CHECK_EQ(h->loop.refs, references());
     CHECK_EQ(h->loop.timers.armed, model.n_timers);
@@ -276,9 +285,64 @@ static void unlink_node(int i)
     model.node_of[i] = NOBODY;
 }
 
+static void release(int i)
+{
+    if (model.sems[i].units < 3) {
+        CHECK_EQ(cress_sem_release(&sems[i]), 0);
+        release_unit(i);
+    }
+}
+
+static void try_acquire(int i)
+{
+    CHECK_EQ(cress_sem_try_acquire(&sems[i]), take_unit(i) ? 0 : -EAGAIN);
+}
+
+static void set_or_clear(int i)
+{
+    if (one_in(2)) {
+        CHECK_EQ(cress_event_set(&events[i]), 0);
+        set_event(i);
+    } else {
+        CHECK_EQ(cress_event_clear(&events[i]), 0);
+        model.events[i].set = false;
+    }
+}
+
+static void try_put(void)
+{
+    size_t item = ++model.queue.put_so_far;
+    CHECK_EQ(cress_queue_try_put(&queue, (void *)item), put_item(item) ? 0 : -EAGAIN);
+}
+
+static void try_get(void)
+{
+    size_t item = 0, expected = 0;
+    CHECK_EQ(cress_queue_try_get(&queue, &item), get_item(&expected) ? 0 : -EAGAIN);
+    CHECK_EQ(item, expected);
+}
+
 static void outside(void)
 {
-    switch (below(9)) {
+    switch (below(17)) {
+    case 9:
+    case 10:
+        release((int)below(SEMS));
+        return;
+    case 11:
+        try_acquire((int)below(SEMS));
+        return;
+    case 12:
+    case 13:
+        set_or_clear((int)below(EVENTS));
+        return;
+    case 14:
+    case 15:
+        try_put();
+        return;
+    case 16:
+        try_get();
+        return;
     case 0:
         kill_one(any_worker());
         break;
@@ -450,6 +514,41 @@ static void take_value(int me)
     CHECK(value == (r == 0 ? &waiter_values[i] : NULL));
 }
 
+static void do_acquire(int me)
+{
+    int i = (int)below(SEMS);
+    cress_time timeout = limit(me);
+    bool at_once =
+        begin_call(me, (struct call){ .kind = ACQUIRE, .target = i, .timeout = timeout });
+    returned(me, at_once, cress_sem_acquire(&sems[i], timeout));
+}
+
+static void wait_for_event(int me)
+{
+    int i = (int)below(EVENTS);
+    cress_time timeout = limit(me);
+    bool at_once = begin_call(me, (struct call){ .kind = EVENT, .target = i, .timeout = timeout });
+    returned(me, at_once, cress_event_wait(&events[i], timeout));
+}
+
+static void do_put(int me)
+{
+    size_t item = ++model.queue.put_so_far;
+    cress_time timeout = limit(me);
+    bool at_once = begin_call(me, (struct call){ .kind = PUT, .from = item, .timeout = timeout });
+    returned(me, at_once, cress_queue_put(&queue, (void *)item, timeout));
+}
+
+static void do_get(int me)
+{
+    size_t item = 0;
+    cress_time timeout = limit(me);
+    bool at_once = begin_call(me, (struct call){ .kind = GET, .timeout = timeout });
+    int r = cress_queue_get(&queue, &item, timeout);
+    returned(me, at_once, r);
+    CHECK_EQ(item, r == 0 ? model.workers[me].call.from : 0);
+}
+
 /* The n-th byte of a stream. */
 static unsigned char byte_at(size_t n)
 {
@@ -556,8 +655,23 @@ static void operate(int me)
 {
     steps++;
     left--;
+    cress_hub_current()->ran_on = 0; /* who runs on for long is fairness_test.c's affair */
     struct worker *m = &model.workers[me];
-    switch (below(22)) {
+    switch (below(30)) {
+    case 22:
+    case 23:
+        do_acquire(me);
+        break;
+    case 24:
+    case 25:
+        wait_for_event(me);
+        break;
+    case 26:
+        do_put(me);
+        break;
+    case 27:
+        do_get(me);
+        break;
     case 0:
         do_yield(me);
         break;
@@ -658,6 +772,13 @@ static void begin_round(void)
         model.waiters[i].waits = NOBODY;
         waiters[i] = (cress_waiter){ { 0 } };
     }
+    for (int i = 0; i < SEMS; i++)
+        CHECK_EQ(cress_sem_init(&sems[i], 0, i == SEMS - 1 ? CRESS_FAIR : 0), 0);
+    for (int i = 0; i < EVENTS; i++)
+        CHECK_EQ(cress_event_init(&events[i], 0), 0);
+    cress_queue_options o = CRESS_QUEUE_OPTIONS_INIT;
+    o.max = QUEUE_MAX;
+    CHECK_EQ(cress_queue_init(&queue, &o), 0);
     for (int s = 0; s < STREAMS; s += 2) {
         CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, &ends[s]), 0);
         for (int i = s; i < s + 2; i++) {
@@ -695,6 +816,7 @@ static void end_round(void)
         CHECK_EQ(model.token_of[i], NOBODY);
     for (int i = 0; i < NODES; i++)
         CHECK_EQ(model.node_of[i], NOBODY);
+    CHECK_EQ(cress_queue_done(&queue), 0); /* nobody waits any more */
     for (int w = 1; w < WORKERS; w++)
         if (model.workers[w].state != FREE)
             cress_unref(gs[w]);

@@ -1,0 +1,66 @@
+/* barrier - where a number of greenlets wait for each other. */
+#include "sync/line.h"
+
+#include <cress/sync.h>
+
+struct barrier {
+    struct line line;
+    uint32_t n, here; /* of this round */
+};
+_Static_assert(sizeof(struct barrier) <= sizeof(cress_barrier), "cress_barrier is too small");
+
+static struct barrier *inside(cress_barrier *b)
+{
+    return (struct barrier *)(void *)b;
+}
+
+int cress_barrier_init(cress_barrier *public, uint32_t n, unsigned flags)
+{
+    struct barrier *b = inside(public);
+    int error = b != NULL && n > 0 ? line_init_check(&b->line, flags, 0) : -EINVAL;
+    if (error == 0)
+        *b = (struct barrier){ .n = n };
+    return error;
+}
+
+/* It has not come after all. */
+static void leave(struct barrier *b, struct waiting *w)
+{
+    line_leave(&b->line, &w->place);
+    if (!w->place.granted)
+        b->here--;
+}
+
+static void dropped(const struct wait_info *info)
+{
+    struct waiting *w = waiting_of(info);
+    leave(w->object, w);
+}
+
+int cress_barrier_wait(cress_barrier *public, cress_time timeout)
+{
+    struct barrier *b = inside(public);
+    if (b == NULL || b->n == 0 || timeout < 0)
+        return -EINVAL;
+    int error = line_check(&b->line);
+    if (error < 0)
+        return error;
+    if (b->here + 1 < b->n) {
+        if (timeout == 0)
+            return -EAGAIN;
+        struct cress_hub *h;
+        if ((error = line_enter(&b->line, &h)) < 0)
+            return error;
+        if (b->here + 1 < b->n) { /* others may have run */
+            struct waiting w;
+            waiting_init(&w, b, "waiting at a barrier", dropped);
+            b->here++;
+            error = line_wait(&b->line, &w, h, timeout);
+            leave(b, &w);
+            return error;
+        }
+    }
+    b->here = 0;
+    line_grant_all(&b->line);
+    return 1;
+}
