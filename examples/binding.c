@@ -47,7 +47,7 @@ static void *call(void *name, void *value)
 
 int main(void)
 {
-    static const cress_switch_hooks hooks = { leave, enter };
+    static const cress_switch_hooks hooks = { .leave = leave, .enter = enter };
     cress_coro_options options = CRESS_CORO_OPTIONS_INIT;
     options.user_size = sizeof(interpreter_state);
     cress_coro *a, *b;

@@ -92,7 +92,9 @@ CRESS_API int cress_coro_new(const cress_coro_options *options, cress_coro_fn fn
 CRESS_API int cress_coro_free(cress_coro *co);
 
 /** End a coroutine where it is, without running it any further: no clean-up code of its frames
- * runs, whatever they own is the caller's affair. Its stack is given back.
+ * runs, whatever they own is the caller's affair. Its stack is given back. (One that is suspended
+ * when its thread ends keeps its stack, since others may have pointers to what lies there: the
+ * stacks of such a thread go when all its coroutines have been freed.)
  *
  * Never switches. The coroutine's thread, or any one when that has ended.
  *
@@ -184,6 +186,9 @@ CRESS_API void *cress_coro_top(const cress_coro *co);
 typedef struct cress_switch_hooks {
     void (*leave)(cress_coro *co, void *user);
     void (*enter)(cress_coro *co, void *user);
+    /** Or NULL. Writes what a raw coroutine is, for the report of a stack overflow, and returns the
+     * length; no more than size bytes. Called in a signal handler, on another stack. */
+    size_t (*describe)(const cress_coro *co, void *user, char *text, size_t size);
 } cress_switch_hooks;
 
 /** Set the hooks of this thread; NULL removes them. The structure is not copied and must live as
@@ -191,7 +196,7 @@ typedef struct cress_switch_hooks {
  *
  * Never switches. Any thread, for itself.
  *
- * @return 0; -EINVAL, one of both is NULL; -ENOMEM
+ * @return 0; -EINVAL, leave or enter is NULL; -ENOMEM
  */
 CRESS_API int cress_coro_set_hooks(const cress_switch_hooks *hooks);
 

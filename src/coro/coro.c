@@ -18,6 +18,12 @@ enum {
     MAX_USER = 1 << 20,
 };
 
+static inline void *user_area(const cress_coro *co)
+{
+    const struct raw_coro *raw = coro_raw(co);
+    return raw != NULL && raw->user_size > 0 ? (char *)(uintptr_t)raw + USER_OFFSET : NULL;
+}
+
 /* --- birth ----------------------------------------------------------------------------------- */
 
 int cress_coro_new(const cress_coro_options *options, cress_coro_fn fn, void *arg, cress_coro **out)
@@ -137,7 +143,7 @@ void coro_abandon(cress_coro *co)
         t->hub_forget(co);
     struct stack *stack = co->stack;
     coro_lose(co);
-    /* With its thread the stacks have gone. */
+    /* Those of a thread that has ended go all at once. */
     if (stack != NULL && !atomic_load(&t->dead))
         stack_put(&t->stacks, stack);
 }
@@ -199,28 +205,26 @@ static cress_coro *pass_error_on(struct thread *t, cress_coro *next, void **valu
     return next;
 }
 
-/* leave of one, enter of the other, on the stack that is left. */
-static void run_hooks(struct thread *t, cress_coro *from, cress_coro *to)
+noinline void coro_call_hooks(struct thread *t, cress_coro *from, cress_coro *to)
 {
+    const cress_switch_hooks *hooks = t->hooks;
     cress__closed++;
-    t->hooks->leave(from, cress_coro_user(from));
-    t->hooks->enter(to, cress_coro_user(to));
+    hooks->leave(from, user_area(from));
+    hooks->enter(to, user_area(to));
     cress__closed--;
 }
 
-noinline void *coro_jump_with_extras(struct thread *t, cress_coro *self, cress_coro *to,
-                                     void *value)
+noinline void *coro_jump_with_exceptions(struct thread *t, cress_coro *self, cress_coro *to,
+                                         void *value)
 {
-    if (t->hooks != NULL)
-        run_hooks(t, self, to);
     t->current = to;
     to->state = CORO_RUNNING;
     int error_number = *t->errno_at;
     /* Kept in this frame while away: a coroutine that has not started begins with none. */
-    struct eh_globals none = { 0 }, *eh = t->eh != NULL ? t->eh : &none, mine = *eh;
-    *eh = (struct eh_globals){ 0 };
+    struct eh_globals mine = *t->eh;
+    *t->eh = (struct eh_globals){ 0 };
     value = ctx_switch(&self->ctx, &to->ctx, value);
-    *eh = mine;
+    *t->eh = mine;
     *t->errno_at = error_number;
     return value;
 }
@@ -273,7 +277,7 @@ static always_inline cress_coro *coro_finish(struct thread *t, cress_coro *co, v
         if (take_over)
             next->stack = co->stack; /* enter may ask for cress_coro_top() */
         if (t->hooks != NULL)
-            run_hooks(t, co, next);
+            coro_call_hooks(t, co, next);
         if (t->eh != NULL)
             *t->eh = (struct eh_globals){ 0 };
     }
@@ -458,8 +462,7 @@ cress_coro_state cress_coro_get_state(const cress_coro *co)
 
 void *cress_coro_user(const cress_coro *co)
 {
-    const struct raw_coro *raw = coro_raw(co);
-    return raw != NULL && raw->user_size > 0 ? (char *)raw + USER_OFFSET : NULL;
+    return user_area(co);
 }
 
 void *cress_coro_top(const cress_coro *co)

@@ -8,16 +8,23 @@
 
 #include "coro/thread.h"
 
-/* The same with switch hooks, or in a program with C++ exceptions. */
-void *coro_jump_with_extras(struct thread *t, cress_coro *self, cress_coro *to, void *value);
+/* The switch hooks: leave of one, enter of the other, on the stack that is left. */
+void coro_call_hooks(struct thread *t, cress_coro *from, cress_coro *to);
+
+/* The same in a program with C++ exceptions. */
+void *coro_jump_with_exceptions(struct thread *t, cress_coro *self, cress_coro *to, void *value);
 
 /* Leave the running coroutine, which has set its own state, for one that has a stack. Returns when
  * somebody switches back, with the value that one passed. */
 static always_inline void *coro_jump(struct thread *t, cress_coro *self, cress_coro *to,
                                      void *value)
 {
-    if (unlikely(t->extras))
-        return coro_jump_with_extras(t, self, to, value);
+    if (unlikely(t->extras)) {
+        if (t->hooks != NULL)
+            coro_call_hooks(t, self, to);
+        if (unlikely(t->eh != NULL))
+            return coro_jump_with_exceptions(t, self, to, value);
+    }
     t->current = to;
     to->state = CORO_RUNNING;
     int error_number = *t->errno_at;

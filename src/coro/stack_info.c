@@ -134,6 +134,8 @@ bool coro_locate_overflow(struct thread *t, const void *address, char *line, siz
     size_t at = append(line, 0, size, "cress: stack overflow in ");
     if (t->hub_describe != NULL && co->kind != CORO_RAW)
         at += t->hub_describe(co, line + at, size - at);
+    else if (co->kind == CORO_RAW && t->hooks != NULL && t->hooks->describe != NULL)
+        at += t->hooks->describe(co, cress_coro_user(co), line + at, size - at);
     else
         at = append(line, at, size, "a coroutine");
     at = append(line, at, size, ", which has ");

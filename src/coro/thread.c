@@ -21,8 +21,18 @@ static bool locate(const void *address, char *line, size_t size)
     return t != NULL && coro_locate_overflow(t, address, line, size);
 }
 
-/* The thread ends. Its greenlets were ended by the hub; raw coroutines that are still suspended are
- * abandoned: their stacks go now, their blocks when their owners free them.
+/* Whether a raw coroutine rests in the middle of its function. */
+static bool some_rest(const struct thread *t)
+{
+    for (const struct list *l = t->raw.next; l != &t->raw; l = l->next)
+        if (container_of(l, struct raw_coro, link)->co.stack != NULL)
+            return true;
+    return false;
+}
+
+/* The thread ends. Its greenlets were ended by the hub; raw coroutines that are still suspended can
+ * never run again, but what lies on their stacks is their owners': somebody may have pointers to
+ * it. So the stacks stay until all coroutines have been freed.
  */
 static void thread_end(void *record)
 {
@@ -37,10 +47,13 @@ static void thread_end(void *record)
         t->hub_done(t->hub);
     cress__thread = NULL;
     atomic_fetch_add(&t->refs, t->blocks.live); /* (2) */
-    atomic_store(&t->dead, true);
     overflow_thread_done();
-    if (whole)
+    t->stacks_kept = whole && some_rest(t);
+    if (t->stacks_kept)
+        stack_trim_all(&t->stacks);
+    else if (whole)
         stack_pool_done(&t->stacks);
+    atomic_store(&t->dead, true);
     cress__thread_unref(t);
 }
 
@@ -85,6 +98,8 @@ void cress__thread_ref(struct thread *t)
 void cress__thread_unref(struct thread *t)
 {
     if (atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) == 1) {
+        if (t->stacks_kept)
+            stack_pool_done(&t->stacks);
         blocks_done(&t->blocks);
         blocks_done(&t->hub_extras);
         cress__free(t);

@@ -56,6 +56,7 @@ struct thread {
 
     _Atomic size_t refs;
     atomic_bool dead;
+    bool stacks_kept; /* some were suspended when it ended: unmapped when the last is freed */
 };
 
 extern thread_local_fast struct thread *cress__thread;

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 static char told[256];
 
@@ -714,7 +715,7 @@ static void on_enter(cress_coro *co, void *user)
     }
 }
 
-static const cress_switch_hooks hooks = { on_leave, on_enter };
+static const cress_switch_hooks hooks = { .leave = on_leave, .enter = on_enter };
 
 static bool on_stack_of(const void *address, const cress_coro *co)
 {
@@ -756,9 +757,9 @@ static void hooks_see_every_switch_on_the_stack_of_who_leaves(void **state)
     go(named[1], NULL);
     CHECK_STR(told, "-n+a-a+n-n+a-a+n");
     drop(named[1]);
-    cress_switch_hooks half = { NULL, on_enter };
+    cress_switch_hooks half = { .enter = on_enter };
     CHECK_EQ(cress_coro_set_hooks(&half), -EINVAL);
-    half = (cress_switch_hooks){ on_leave, NULL };
+    half = (cress_switch_hooks){ .leave = on_leave };
     CHECK_EQ(cress_coro_set_hooks(&half), -EINVAL);
 }
 
@@ -910,6 +911,41 @@ static void after_its_thread_has_ended_anybody_may_give_one_up(void **state)
         for (int i = 0; i < 4; i++)
             drop(left[order == 0 ? i : 3 - i]);
     }
+}
+
+static char *on_its_stack;
+
+static void *leaves_a_text(void *arg, void *value)
+{
+    char text[] = "here";
+    (void)value;
+    on_its_stack = text;
+    cress_coro_switch(arg, NULL, NULL);
+    return NULL;
+}
+
+static void *ends_beside_a_text(void *arg)
+{
+    (void)arg;
+    left[0] = make(leaves_a_text, cress_coro_native());
+    left[1] = make(never, NULL);
+    go(left[0], NULL);
+    return NULL;
+}
+
+/* Somebody may have pointers to what lies there. */
+static void a_suspended_one_keeps_its_stack_when_its_thread_ends(void **state)
+{
+    (void)state;
+    in_thread(ends_beside_a_text, NULL);
+    CHECK_STR(on_its_stack, "here");
+    drop(left[1]);
+    CHECK_STR(on_its_stack, "here");
+    drop(left[0]); /* and with the last one all is unmapped */
+    unsigned char resident;
+    void *page = (void *)((uintptr_t)on_its_stack & ~(uintptr_t)65535);
+    CHECK_EQ(mincore(page, 1, &resident), -1);
+    CHECK_EQ(errno, ENOMEM);
 }
 
 /* --- stacks: the binding's point j ------------------------------------------------------------ */
@@ -1091,6 +1127,30 @@ static void overflow_in_coroutine(void *arg)
     go(make(overflows, NULL), arg);
 }
 
+static void nothing(cress_coro *co, void *user)
+{
+    (void)co;
+    (void)user;
+}
+
+static size_t digger(const cress_coro *co, void *user, char *text, size_t size)
+{
+    (void)co;
+    (void)user;
+    static const char name[] = "the digger";
+    size_t length = sizeof name - 1 < size ? sizeof name - 1 : size;
+    memcpy(text, name, length);
+    return length;
+}
+
+static void overflow_in_described_coroutine(void *arg)
+{
+    static const cress_switch_hooks describing = { nothing, nothing, digger };
+    cress_stack_report(true);
+    CHECK_EQ(cress_coro_set_hooks(&describing), 0);
+    go(make(overflows, NULL), arg);
+}
+
 static void overflow_in_named_greenlet(void *arg)
 {
     (void)arg;
@@ -1123,6 +1183,8 @@ static void an_overflow_names_the_coroutine_and_ends_the_process(void **state)
     child_run(overflow_in_coroutine, NULL, 10000, &result);
     CHECK_EQ(result.signal, SIGSEGV);
     CHECK(strstr(result.error, "cress: stack overflow in a coroutine, which has ") != NULL);
+    child_run(overflow_in_described_coroutine, NULL, 10000, &result);
+    CHECK(strstr(result.error, "cress: stack overflow in the digger, which has ") != NULL);
     child_run(overflow_in_named_greenlet, NULL, 10000, &result);
     CHECK_EQ(result.signal, SIGSEGV);
     CHECK(strstr(result.error, "cress: stack overflow in greenlet digger, which has ") != NULL);
@@ -1194,6 +1256,7 @@ int main(void)
         TEST(the_threads_own_stack_is_a_coroutine_from_the_first_call_on),
         TEST(coroutines_of_another_thread_are_not_touched),
         TEST(after_its_thread_has_ended_anybody_may_give_one_up),
+        TEST(a_suspended_one_keeps_its_stack_when_its_thread_ends),
         TEST(the_stack_tells_its_bounds_and_how_much_was_used),
         TEST(without_memory_nothing_happens_and_it_is_told),
         TEST(where_the_successor_gets_no_stack_its_parent_is_told),

@@ -32,7 +32,7 @@ static void on_enter(cress_coro *co, void *user)
     entered++;
 }
 
-static const cress_switch_hooks hooks = { on_leave, on_enter };
+static const cress_switch_hooks hooks = { .leave = on_leave, .enter = on_enter };
 
 static void silent(cress_hub *hub, cress_greenlet *g, const char *context, int error, void *arg)
 {

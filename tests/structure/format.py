@@ -11,7 +11,7 @@ import sys
 from report import finish, skip
 
 VERSION = "14."
-FOLDERS = "include src tests fuzz bench examples tools".split()
+FOLDERS = "include src tests fuzz bench examples tools python".split()
 SUFFIXES = {".c", ".h", ".cc"}
 
 

@@ -3,7 +3,8 @@
 
 A file of src/ includes its own folder, the layers below it, the public headers of these, and the
 system's. A public header includes public headers of its own layer or below. Examples see nothing
-but public headers. What must go up goes as a callback.
+but public headers; the Python package its own and that of the coroutine layer. What must go up goes
+as a callback.
 """
 import pathlib
 import re
@@ -26,6 +27,9 @@ BELOW = {
     # looks at all of them; none looks at it
     "debug": ["serve"],
 }
+
+# The C sources of the Python package, which is compiled together with these layers only.
+PYTHON = "python/src/cress/_greenlet"
 
 # The layer that implements a public header include/cress/<name>.h.
 PUBLIC = {
@@ -71,6 +75,12 @@ def why_not(tree, layer, bracket, name):
     """The reason why a file of that layer may not include this, or None. Layer None: an example."""
     if not bracket:
         return "an include must name its file"
+    if layer == PYTHON:
+        if name.startswith("cress/") and PUBLIC.get(pathlib.PurePath(name).stem) in visible("coro"):
+            return None
+        if bracket == "<":
+            return "the package must see cress/coro.h and no more" if "cress" in name else None
+        return None if (tree / PYTHON / name).is_file() else f"there is no {PYTHON}/{name}"
     if name == "cress.h":
         return None if layer is None else "cress.h is for users: include the one header you need"
     if name.startswith("cress/"):
@@ -104,6 +114,8 @@ def files(tree):
         yield path, PUBLIC.get(path.stem, "?")
     for path in sorted((tree / "examples").glob("*.[ch]")):
         yield path, None
+    for path in sorted((tree / PYTHON).glob("*.[ch]")):
+        yield path, PYTHON
 
 
 def problems(tree):
