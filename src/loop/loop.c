@@ -212,12 +212,6 @@ static bool something_ready(const cress_loop *loop)
     return !runq_empty(&loop->ready);
 }
 
-/* Whether other threads have put something in. */
-static bool told_from_outside(const cress_loop *loop)
-{
-    return atomic_load(&loop->posted) != NULL || atomic_load(&loop->noticed) != NULL;
-}
-
 bool loop_look(cress_loop *loop, cress_time timeout)
 {
     loop_refresh(loop);
@@ -231,7 +225,7 @@ bool loop_look(cress_loop *loop, cress_time timeout)
     loop->polls++;
     if (timeout > 0) {
         atomic_store(&loop->asleep, true);
-        if (told_from_outside(loop))
+        if (loop_told(loop))
             timeout = 0;
         else
             loop->poll_waits++;
@@ -249,6 +243,14 @@ bool loop_look(cress_loop *loop, cress_time timeout)
     bool came = loop->came > 0 || !runq_empty(&loop->ready);
     flush_pending(loop);
     return came;
+}
+
+void loop_wait_told(cress_loop *loop)
+{
+    atomic_store(&loop->asleep, true);
+    loop->poller->wait(loop, loop_told(loop) ? 0 : CRESS_FOREVER);
+    atomic_store(&loop->asleep, false);
+    notices_take(loop);
 }
 
 /* Who waits for a file of others must not wait longer than that, to see whether it is gone. */
@@ -305,7 +307,7 @@ static cress_time read_clock(cress_loop *loop)
 /* As loop_next(), and nothing has become ready by it. */
 static cress_time left_alone(cress_loop *loop)
 {
-    if (something_ready(loop) || !list_empty(&loop->watchers[PART_IDLE]) || told_from_outside(loop))
+    if (something_ready(loop) || !list_empty(&loop->watchers[PART_IDLE]) || loop_told(loop))
         return 0;
     if (loop->timers.armed == 0)
         return patience(loop);
@@ -342,7 +344,7 @@ void loop_rest(cress_loop *loop)
 {
     fds_rearm(loop);
     atomic_store(&loop->asleep, true);
-    if (told_from_outside(loop))
+    if (loop_told(loop))
         loop_wake_mt(loop);
 }
 

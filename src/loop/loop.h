@@ -146,6 +146,9 @@ void watch_end_all(cress_loop *loop);
 int loop_enlist(cress_loop *loop);
 void loop_delist(cress_loop *loop);
 
+/* Whether it is one of them: any address may be asked about. Under fork_lock(). */
+bool loop_lives(const cress_loop *loop);
+
 /* In a child, at the first use of the loop: a fresh poller, which knows what is waited for; then
  * fork watchers are ready. 0, or why the loop has no poller now: tried again at each use. */
 int loop_after_fork(cress_loop *loop);
@@ -170,6 +173,16 @@ void loop_post_mt(cress_loop *loop, struct callback *callback);
 
 /* Something for it was put into a list of other threads': end its wait. Any thread, any handler. */
 void loop_wake_mt(cress_loop *loop);
+
+/* Whether other threads have put something in that has not been taken. */
+static inline bool loop_told(const cress_loop *loop)
+{
+    return atomic_load(&loop->posted) != NULL || atomic_load(&loop->noticed) != NULL;
+}
+
+/* Wait until others have sent a notice, and take what was sent. For a loop that ends: its thread
+ * does nothing else meanwhile. */
+void loop_wait_told(cress_loop *loop);
 
 #ifdef CRESS_TESTING
 /* Called instead of waiting while the clock is a test's: time passes at once. */
