@@ -72,6 +72,7 @@ void hub_on_fork(struct cress_loop *loop)
     struct cress_hub *h = (struct cress_hub *)(void *)loop;
     struct thread *t = h->thread;
     cress__closed &= ~CLOSED_FORKED;
+    outside_after_fork(h);
     h->main_co = t->current;
     h->in_run = false;
     h->alive = 0; /* counted anew: main does not count */
@@ -86,4 +87,5 @@ void hub_on_fork(struct cress_loop *loop)
         hub_unwait(h, &t->native);
         scope_drop(&t->native);
     }
+    outside_lose_errands(h, true);
 }

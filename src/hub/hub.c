@@ -165,7 +165,7 @@ static noinline void hub_idle(struct cress_hub *h, cress_coro *self)
             hub_wake(h, container_of(list_pop(&h->idlers), struct idler, node)->co, 0);
         return;
     }
-    if (!loop_alive(loop) && !loop->embedded && atomic_load(&loop->posted) == NULL) {
+    if (!loop_alive(loop) && !loop->embedded && !loop_told(loop)) {
         nothing_left(h, self);
         if (!runq_empty(&loop->ready))
             return;
@@ -323,6 +323,7 @@ static void end_hub(struct cress_hub *h)
     blocks_each(&t->blocks, drop_greenlet, h);
     drop_raw(h);
     forget(&t->native);
+    outside_end(h);
     h->service->kind = CORO_RAW;
     h->service->state = CORO_SUSPENDED;
     cress_coro_free(h->service);
@@ -331,7 +332,7 @@ static void end_hub(struct cress_hub *h)
     cress__free(h->slots);
     t->native.flags = 0;
     t->hub = NULL;
-    cress__free(h);
+    hub_unkeep(h);
 }
 
 int cress_hub_destroy(cress_time grace)
@@ -349,6 +350,7 @@ int cress_hub_destroy(cress_time grace)
     blocks_each(&h->thread->blocks, kill_block, h);
     if (h->alive > 0 && grace > 0)
         cress_run(grace);
+    outside_shut(h);
     blocks_each(&h->thread->blocks, drop_greenlet, h);
     drop_raw(h);
     int abandoned = (int)h->abandoned;
@@ -446,6 +448,7 @@ noinline int cress__hub_make(struct cress_hub **out)
     hub_attend_forks();
     h->quantum = QUANTUM_MAX;
     list_init(&h->idlers);
+    outside_init(&h->outside);
     h->random = 0x9e3779b97f4a7c15;
     h->scopes.size = sizeof(struct scope_block);
     h->next_id = atomic_fetch_add(&hubs_made, 1) << HUB_ID_SHIFT;

@@ -24,6 +24,7 @@
 
 #include "coro/thread.h"
 #include "hub/greenlet.h"
+#include "hub/outside.h"
 #include "loop/loop.h"
 
 #include <cress/hub.h>
@@ -76,6 +77,7 @@ struct cress_hub {
     void *error_arg;
 
     struct cress_greenlet main;
+    struct outside outside;
 };
 
 /* This thread's hub, made if need be. 0; -ENOMEM; -EMFILE; -ENFILE. */
