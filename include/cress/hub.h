@@ -73,6 +73,53 @@ CRESS_API cress_loop *cress_hub_loop(cress_hub *hub);
  */
 CRESS_API int cress_run(cress_time timeout);
 
+/* --- for other threads ---------------------------------------------------------------------- */
+
+/** Call fn(arg) in a new greenlet of another thread's hub, and wait until it has returned. fn may
+ * wait there; both hubs go on meanwhile, so two that call each other at the same time are served.
+ * On the caller's own hub fn is called directly.
+ *
+ * Cancelled before that greenlet has begun: -ECANCELED, and fn is never called. From then on
+ * nothing cancels the call, for arg may lie on the caller's stack: the cancellation meets the next
+ * call; and the end of the caller's hub waits for it.
+ *
+ * The other hub serves while its main greenlet waits for whatever, or is in cress_run(): see
+ * cress_hub_hold(). That somebody may call does not keep a hub from finding that nothing can wake
+ * its main any more (-EDEADLK), but what is called does: its greenlet is one of that hub's.
+ *
+ * The pointer may be that of a hub which has ended. (It may also be that of a newer one by then:
+ * memory is used again, as thread numbers are.)
+ *
+ * Switches. A cancellation point. Any thread; the caller's hub is made if need be.
+ *
+ * @return what fn returned; 0 or its error if it called cress_exit() or cress_exit_error();
+ *         -ECANCELED; -EOWNERDEAD, that hub has ended, before fn was called or while it waited;
+ *         -EINVAL; -EPERM, in a callback; -ENOMEM; -EMFILE
+ */
+CRESS_API int cress_call_on(cress_hub *hub, int (*fn)(void *arg), void *arg);
+
+/** Keep a hub going although it has nothing to do itself, for what other threads will have it do:
+ * cress_run() does not return, and waiting for ever is no deadlock. A thread that serves others:
+ *
+ *     cress_hub_hold(NULL);
+ *     cress_run(CRESS_FOREVER);      // until somebody has cress_hub_release() called here
+ *
+ * Holds add up.
+ *
+ * Never switches. The hub's thread; hub = NULL: this thread's, made if need be.
+ *
+ * @return 0; -EXDEV; -EMFILE, -ENOMEM as cress_hub_get()
+ */
+CRESS_API int cress_hub_hold(cress_hub *hub);
+
+/** Take one hold back. From another thread: have a function that does called here, by
+ * cress_call_on() or cress_post_mt().
+ *
+ * Never switches. The hub's thread; hub = NULL: this thread's. @return 0; -EINVAL, it is not held;
+ * -EXDEV
+ */
+CRESS_API int cress_hub_release(cress_hub *hub);
+
 /* --- callbacks ------------------------------------------------------------------------------- */
 
 /** What a callback does. A negative result goes to the error hook. */

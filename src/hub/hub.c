@@ -347,6 +347,8 @@ int cress_hub_destroy(cress_time grace)
     h->abandoned = 0;
     greenlet_clear(&h->thread->native);
     watch_end_all(&h->loop); /* they would use up the grace, and bring what is not killed */
+    h->loop.refs -= h->holds;
+    h->holds = 0;
     blocks_each(&h->thread->blocks, kill_block, h);
     if (h->alive > 0 && grace > 0)
         cress_run(grace);
@@ -377,6 +379,31 @@ cress_hub *cress_hub_current(void)
 cress_loop *cress_hub_loop(cress_hub *hub)
 {
     return hub != NULL && hub == hub_current() ? &hub->loop : NULL;
+}
+
+int cress_hub_hold(cress_hub *hub)
+{
+    struct cress_hub *h;
+    int error = hub_get(&h);
+    if (error < 0)
+        return error;
+    if (hub != NULL && hub != h)
+        return -EXDEV;
+    h->holds++;
+    h->loop.refs++;
+    return 0;
+}
+
+int cress_hub_release(cress_hub *hub)
+{
+    struct cress_hub *h = hub_current();
+    if (hub != NULL && hub != h)
+        return -EXDEV;
+    if (h == NULL || h->holds == 0)
+        return -EINVAL;
+    h->holds--;
+    h->loop.refs--;
+    return 0;
 }
 
 int cress_hub_set_poll_hooks(cress_hub *hub, const cress_poll_hooks *hooks, void *arg)

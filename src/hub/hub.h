@@ -53,6 +53,7 @@ struct cress_hub {
     cress_coro *service;
     cress_coro *main_co; /* (4) */
     size_t alive;        /* greenlets that are neither daemons nor over */
+    size_t holds;        /* cress_hub_hold(); each counts in loop.refs */
 
     cress_time last_tick, last_look, last_age;
     uint64_t next_id;

@@ -10,67 +10,30 @@
 
 static void done(struct job *job)
 {
-    errand_done(&container_of(job, struct loan, job)->errand);
+    errand_done(&container_of(job, struct loan, job)->lent.errand);
 }
 
-static void back(struct errand *errand)
+static bool take_back(struct lent *lent)
 {
-    struct loan *loan = container_of(errand, struct loan, errand);
-    loan->done = true;
-    if (loan->co != NULL)
-        hub_grant(errand->hub, loan->co);
-}
-
-static bool take_back(struct loan *loan)
-{
-    if (!workers_take_back(loan->workers, &loan->job))
-        return false;
-    errand_end(&loan->errand);
-    return true;
-}
-
-/* What runs is waited for by the end of the hub. In a child process nothing runs. */
-static void dropped(const struct wait_info *info)
-{
-    struct loan *loan = container_of((struct wait_info *)(uintptr_t)info, struct loan, info);
-    loan->co = NULL;
-    if (loan->done)
-        return;
-    if (loan->forks != cress__forks)
-        errand_end(&loan->errand);
-    else
-        take_back(loan);
+    struct loan *loan = container_of(lent, struct loan, lent);
+    return workers_take_back(loan->workers, &loan->job);
 }
 
 int offload_wait(struct workers *workers, struct loan *loan, struct cress_hub *h)
 {
-    cress_coro *self = h->thread->current;
-    int error = scope_point(h, self);
+    int error = scope_point(h, h->thread->current);
     if (error < 0)
         return error;
     loan->job.done = done;
-    loan->errand.lent = true;
-    loan->errand.back = back;
-    loan->errand.lost = NULL;
-    loan->info = (struct wait_info){ .what = "for an offloaded call", .unlink = dropped };
     loan->workers = workers;
-    loan->co = self;
-    loan->forks = cress__forks;
-    loan->done = false;
-    errand_begin(&loan->errand, h, !(self->flags & CORO_DAEMON));
-    if ((error = workers_put(workers, &loan->job)) < 0) {
-        errand_end(&loan->errand);
+    loan->lent.take_back = take_back;
+    loan->lent.over = NULL;
+    lent_begin(&loan->lent, h, "for an offloaded call");
+    if (unlikely((error = workers_put(workers, &loan->job)) < 0)) {
+        lent_undo(&loan->lent);
         return error;
     }
-    hub_park_untold(h, self, &loan->info);
-    if (likely(loan->done))
-        return 0;
-    if (take_back(loan))
-        return scope_woken(self);
-    loan->info.firm = true;
-    while (!loan->done)
-        hub_park_untold(h, self, &loan->info);
-    return 0;
+    return lent_wait(&loan->lent, h);
 }
 
 /* --- for everybody --------------------------------------------------------------------------- */

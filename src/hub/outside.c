@@ -124,8 +124,7 @@ void outside_lose_errands(struct cress_hub *h, bool in_child)
     while (!list_empty(errands)) {
         struct errand *e = container_of(errands->next, struct errand, node);
         errand_end(e);
-        if (e->lost != NULL)
-            e->lost(e, in_child);
+        e->lost(e, in_child);
     }
 }
 

@@ -47,7 +47,7 @@ struct errand {
     bool lent;             /* see (3) */
     /* It has come back. In the hub's thread: wakes, and runs nothing of the user's. */
     void (*back)(struct errand *errand);
-    /* It will not: the hub ends, or in_child. May be NULL for what is lent. */
+    /* It will not: in_child; or the hub ends, and it is not lent. */
     void (*lost)(struct errand *errand, bool in_child);
 };
 

@@ -70,7 +70,7 @@ static inline void held_let_go(struct held *held)
 #define SOON(condition)                            \
     do {                                           \
         for (int soon = 0; !(condition); soon++) { \
-            CHECK_LT(soon, 20000);                 \
+            CHECK_LT(soon, 10000);                 \
             usleep(500);                           \
         }                                          \
     } while (0)

@@ -301,8 +301,12 @@ static void threads_have_the_name_of_the_pool(void **state)
     o.stack_size = 1; /* at least what the system wants */
     o.idle = CRESS_MS(5);
     CHECK_EQ(cress_threadpool_new(&o, &pool), 0);
+    sigset_t before, after;
+    CHECK_EQ(pthread_sigmask(SIG_BLOCK, NULL, &before), 0);
     CHECK_EQ(cress_threadpool_apply(pool, name_here, name, NULL, NULL), 0);
     CHECK_STR(name, "a-name-that-is-");
+    CHECK_EQ(pthread_sigmask(SIG_BLOCK, NULL, &after), 0);
+    CHECK_MEM(&before, &after, sizeof(uint64_t)); /* which starting it has changed for a moment */
     unmake(pool);
 }
 
