@@ -88,7 +88,7 @@ int cress_result_follow(cress_result *public, cress_greenlet *g)
         return error;
     if (greenlet_any_coro(g)->thread != cress__thread)
         return -EXDEV;
-    g->refs++;
+    greenlet_ref(g);
     unfollow(r);
     r->followed = g;
     r->link = (struct greenlet_link){ .fire = take_over };

@@ -2,8 +2,7 @@
 #include "support/test.h"
 #include "base/alloc.h"
 #include "hub/apart.h"
-#include "hub/told.h"
-#include "hub/workers.h"
+#include "hub/server.h"
 
 #include <string.h>
 
@@ -12,55 +11,6 @@ static int end(void **state)
     (void)state;
     CHECK_EQ(cress_hub_destroy(0), 0);
     return 0;
-}
-
-/* --- a hub that serves ----------------------------------------------------------------------- */
-
-struct server {
-    pthread_t thread;
-    cress_hub *hub;
-    sem_t ready;
-    int run, abandoned;
-    cress_time grace;
-    struct told told;
-};
-
-static void *serve(void *arg)
-{
-    struct server *s = arg;
-    CHECK_EQ(cress_hub_get(&s->hub), 0);
-    CHECK_EQ(cress_hub_set_error_hook(NULL, told_hook, &s->told), 0);
-    CHECK_EQ(cress_hub_hold(NULL), 0);
-    sem_post(&s->ready);
-    s->run = cress_run(CRESS_FOREVER);
-    s->abandoned = cress_hub_destroy(s->grace);
-    return NULL;
-}
-
-static void server_start(struct server *s)
-{
-    *s = (struct server){ .grace = CRESS_SECONDS(10) };
-    CHECK_EQ(sem_init(&s->ready, 0, 0), 0);
-    CHECK_EQ(pthread_create(&s->thread, NULL, serve, s), 0);
-    sem_take(&s->ready);
-}
-
-static int stop(void *arg)
-{
-    return cress_hub_release(arg);
-}
-
-static void server_join(struct server *s)
-{
-    CHECK_EQ(pthread_join(s->thread, NULL), 0);
-}
-
-static void server_stop(struct server *s)
-{
-    CHECK_EQ(cress_call_on(s->hub, stop, NULL), 0);
-    server_join(s);
-    CHECK_EQ(s->run, 0);
-    CHECK_EQ(s->abandoned, 0);
 }
 
 /* --- what it does ---------------------------------------------------------------------------- */
