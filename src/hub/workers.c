@@ -24,6 +24,7 @@ static noinline void begin_anew(struct workers *w)
         pthread_cond_init(&w->work, NULL);
         w->first = NULL;
         w->queued = w->idle = w->threads = 0;
+        w->waking = false;
         atomic_store(&w->forks, cress__forks);
     }
     fork_unlock(mask);
@@ -91,6 +92,14 @@ static bool take_out(struct workers *w, const struct job *job)
     return false;
 }
 
+/* Whether a thread is to be woken for what is in the queue: one at a time, see (5). */
+static inline bool has_to_wake(struct workers *w)
+{
+    bool wake = w->queued > 0 && w->idle > 0 && !w->waking;
+    w->waking |= wake;
+    return wake;
+}
+
 /* --- a thread -------------------------------------------------------------------------------- */
 
 /* Wait for a job, at most for the idle time. false: it has passed. */
@@ -105,6 +114,7 @@ static bool wait_for_work(struct workers *w)
     w->idle++;
     int error = pthread_cond_clockwait(&w->work, &w->lock, CLOCK_MONOTONIC, &until);
     w->idle--;
+    w->waking = false;
     return error != ETIMEDOUT;
 }
 
@@ -117,7 +127,10 @@ static void *work(void *arg)
     for (bool idle_too_long = false; w->threads <= w->most;) {
         struct job *job = pop(w);
         if (job != NULL) {
+            bool wake = has_to_wake(w);
             unlock(w);
+            if (wake)
+                pthread_cond_signal(&w->work);
             job->run(job);
             if (cress__forks != forks)
                 return NULL; /* (4) */
@@ -158,8 +171,10 @@ int workers_put(struct workers *w, struct job *job)
     lock(w);
     push(w, job);
     if (likely(w->queued <= w->idle)) {
+        bool wake = has_to_wake(w);
         unlock(w); /* first: who is woken asks for it */
-        pthread_cond_signal(&w->work);
+        if (wake)
+            pthread_cond_signal(&w->work);
         return 0;
     }
     int error = start_threads(w, 1);

@@ -12,6 +12,9 @@
  * (3) With the queue not empty there is a thread, unless there shall be none.
  * (4) In a child process there are no threads, and the queue is empty: see `forks`. A thread that
  *     has forked is the child's only one; when its job has returned, so has the process.
+ * (5) One thread is woken at a time, and wakes the next one before it begins with its job, if there
+ *     is another one: where jobs are short, it will have taken them all before. `waking` is set from
+ *     then until some thread has come out of its wait; each of those looks into the queue.
  */
 #ifndef CRESS_HUB_WORKERS_H
 #define CRESS_HUB_WORKERS_H
@@ -34,6 +37,7 @@ struct workers {
     pthread_cond_t work;
     struct job *first, *last;     /* the queue */
     size_t queued, idle, threads; /* see (2) */
+    bool waking;                  /* see (5) */
     size_t most;                  /* threads there shall be */
     size_t refs;                  /* of who uses them; 0: threads end when the queue is empty */
     void (*gone)(struct workers *workers); /* no refs, no threads: not touched any more */

@@ -285,6 +285,29 @@ static void a_thread_that_waits_is_used_before_another_one_is_made(void **state)
     unmake(pool);
 }
 
+static void threads_that_wait_are_all_woken(void **state)
+{
+    (void)state;
+    cress_threadpool_options o = CRESS_THREADPOOL_OPTIONS_INIT;
+    cress_threadpool *pool;
+    struct held held;
+    o.threads = 3;
+    CHECK_EQ(cress_threadpool_new(&o, &pool), 0);
+    held_init(&held);
+    for (int round = 0; round < 20; round++) {
+        for (int i = 0; i < 3; i++)
+            CHECK_EQ(cress_threadpool_spawn(pool, hold_job, &held, NULL, 0, NULL), 0);
+        for (int i = 0; i < 3; i++)
+            held_begun(&held); /* all three at once, though each holds its thread */
+        for (int i = 0; i < 3; i++)
+            held_let_go(&held);
+        CHECK_EQ(cress_threadpool_join(pool, CRESS_SECONDS(20)), 0);
+        SOON(counts_of(pool).idle == 3);
+    }
+    CHECK_EQ(cress_threadpool_set_size(pool, 0), 0);
+    unmake(pool);
+}
+
 static void *name_here(void *arg)
 {
     CHECK_EQ(pthread_getname_np(pthread_self(), arg, 16), 0);
@@ -817,6 +840,7 @@ int main(void)
         TEST(sizes_have_a_limit),
         TEST(idle_threads_end_and_come_again),
         TEST(a_thread_that_waits_is_used_before_another_one_is_made),
+        TEST(threads_that_wait_are_all_woken),
         TEST(threads_have_the_name_of_the_pool),
         TEST(a_job_has_a_result_for_any_number_of_getters),
         TEST(getting_has_a_limit_and_the_job_goes_on),
