@@ -280,8 +280,8 @@ typedef int (*cress_link_fn)(cress_greenlet *g, void *arg);
 
 /** Have fn(g, arg) called by this thread's hub after g has ended, in the order of the calls; if it
  * has ended already, in the next turn, never at once. The node is in use until the call begins. Of
- * a shared greenlet of another thread it is called when it was ended by the end of its hub, too;
- * and the node is free when this thread's hub ends before.
+ * a shared greenlet of another thread it is called when it was ended by the end of its hub, too.
+ * When this thread's hub ends before, it is not called: cress_unlink() makes the node free.
  *
  * Never switches. g's thread, or any if it is shared.
  *

@@ -105,8 +105,12 @@ static int wait_for_some(struct joinall *all, cress_greenlet *const *gs, size_t 
     all->links = links;
     all->n = n;
     all->info = (struct wait_info){ .what = "joining several greenlets", .unlink = unlink_all };
+    all->ended = 0; /* counted anew: those of other threads may have ended meanwhile */
+    all->failed = NULL;
     for (size_t i = 0; i < n && error == 0; i++)
-        if (gs[i] != NULL && greenlet_outcome(gs[i]) == CRESS_ALIVE) {
+        if (gs[i] != NULL && greenlet_outcome(gs[i]) != CRESS_ALIVE) {
+            count(all, gs[i]);
+        } else if (gs[i] != NULL) {
             links[i] = (struct joinall_link){ .link.fire = one_ended, .all = all, .g = gs[i] };
             greenlet_ref(gs[i]);
             error = link_one(&links[i]);

@@ -111,12 +111,18 @@ void cress_unlink(cress_link_node *public)
     int where = greenlet_elsewhere(g);
     if (where < 0)
         return;
-    if (node->place == IN_LINE)
-        runq_remove(&node->run);
-    else if (node->place == FAR)
-        far_drop(node->far);
-    else
+    switch (node->place) {
+    case IN_LIST:
         greenlet_unlink(g, &node->link);
+        break;
+    case FAR:
+        far_drop(node->far);
+        break;
+    case IN_LINE:
+        if (runnode_queued(&node->run)) /* else the line has ended, with its hub */
+            runq_remove(&node->run);
+        break;
+    }
     node->g = NULL;
     greenlet_release(g);
 }

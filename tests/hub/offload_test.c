@@ -559,7 +559,9 @@ static void a_worker_that_forks_ends_the_child_with_its_call(void **state)
         usleep(1000);
     }
     CHECK(WIFEXITED(status));
+#ifndef CRESS_ASAN /* which looks for leaks then, where the other threads' stacks are gone */
     CHECK_EQ(WEXITSTATUS(status), 0);
+#endif
 }
 
 static bool no_threads(const char *what)

@@ -363,6 +363,33 @@ static void killed_before_it_runs_it_never_does(void **state)
     server_stop(&s);
 }
 
+static void *survives_once(void *arg)
+{
+    sem_post(arg);
+    CHECK_EQ(cress_sleep(CRESS_FOREVER), -ECANCELED);
+    CHECK_EQ(cress_cancel_ack(), 0);
+    sem_post(arg);
+    CHECK_EQ(cress_sleep(CRESS_FOREVER), -ECANCELED);
+    return NULL;
+}
+
+static void killed_again_it_finds_out_again(void **state)
+{
+    (void)state;
+    struct server s;
+    sem_t survived;
+    CHECK_EQ(sem_init(&survived, 0, 0), 0);
+    server_start(&s);
+    cress_greenlet *g = spawn_on(s.hub, survives_once, &survived);
+    sem_take(&survived); /* it has begun */
+    CHECK_EQ(cress_kill(g, CRESS_MS(2)), -ETIMEDOUT);
+    sem_take(&survived);
+    CHECK_EQ(cress_kill(g, CRESS_SECONDS(10)), 0);
+    CHECK_EQ(cress_outcome(g), CRESS_KILLED);
+    cress_unref(g);
+    server_stop(&s);
+}
+
 static void *kills_itself_shared(void *arg)
 {
     cress_greenlet **g = arg;
@@ -718,8 +745,6 @@ static void duel(void (*act)(cress_greenlet *g, int round))
 {
     struct server s;
     server_start(&s);
-    size_t blocks = cress__alloc_live();
-    atomic_store(&freed, 0);
     for (int i = 0; i < ROUNDS; i++) {
         cress_spawn_options o = on(s.hub, true);
         cress_greenlet *g;
@@ -730,7 +755,6 @@ static void duel(void (*act)(cress_greenlet *g, int round))
     }
     CHECK_EQ(cress_run(CRESS_SECONDS(10)), 0);
     server_stop(&s);
-    (void)blocks;
 }
 
 static void join_it(cress_greenlet *g, int round)
@@ -851,6 +875,58 @@ static void the_end_of_its_hub_against_everything(void **state)
     printf("%d on %d hubs, %d ran\n", spawned, ROUNDS / 10, ran);
 }
 
+struct waiter {
+    cress_greenlet *g;
+    struct linked linked;
+    int spin;
+};
+
+static void ignore(cress_hub *hub, cress_greenlet *g, const char *context, int error, void *arg)
+{
+    (void)hub, (void)g, (void)context, (void)arg;
+    CHECK_EQ(error, -ECANCELED);
+}
+
+static void *waits_shortly(void *arg)
+{
+    struct waiter *w = arg;
+    CHECK_EQ(cress_hub_set_error_hook(NULL, ignore, NULL), 0);
+    CHECK_EQ(cress_go(joins, w->g), 0);
+    CHECK_EQ(cress_yield(), 0);
+    CHECK_EQ(cress_link(w->g, &w->linked.node, called, &w->linked), 0);
+    spin(w->spin);
+    CHECK_GE(cress_hub_destroy(0), 0);
+    return NULL;
+}
+
+static void *yields_until_told(void *arg)
+{
+    while (!atomic_load((atomic_bool *)arg))
+        CHECK_EQ(cress_yield(), 0);
+    return NULL;
+}
+
+static void its_end_against_that_of_who_waits(void **state)
+{
+    (void)state;
+    struct server s;
+    server_start(&s);
+    for (int i = 0; i < ROUNDS / 2; i++) {
+        atomic_bool go = false;
+        struct waiter w = { .g = spawn_on(s.hub, yields_until_told, &go), .spin = i * 3 % 700 };
+        pthread_t thread;
+        CHECK_EQ(pthread_create(&thread, NULL, waits_shortly, &w), 0);
+        spin(i * 37 % 60000);
+        atomic_store(&go, true);
+        CHECK_EQ(pthread_join(thread, NULL), 0);
+        CHECK_EQ(cress_join(w.g, CRESS_SECONDS(10)), 0);
+        CHECK_EQ(w.linked.calls, 0);
+        cress_unlink(&w.linked.node); /* it is free */
+        cress_unref(w.g);
+    }
+    server_stop(&s); /* that nothing is left is seen in the end of all tests */
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_teardown(name, end)
@@ -866,6 +942,7 @@ int main(void)
         TEST(it_is_a_case_among_others),
         TEST(joinall_takes_those_of_several_hubs),
         TEST(killed_before_it_runs_it_never_does),
+        TEST(killed_again_it_finds_out_again),
         TEST(shared_on_the_own_hub_it_is_like_others),
         TEST(the_rest_is_its_own_threads),
         TEST(links_run_in_the_hub_of_who_linked),
@@ -878,6 +955,7 @@ int main(void)
         TEST(its_end_against_links),
         TEST(its_end_against_references),
         TEST(the_end_of_its_hub_against_everything),
+        TEST(its_end_against_that_of_who_waits),
     };
     return RUN_TESTS_APART(tests);
 }
