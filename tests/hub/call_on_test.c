@@ -152,6 +152,12 @@ static void a_plain_thread_gets_a_hub_to_wait_in(void **state)
 
 /* --- hold ------------------------------------------------------------------------------------ */
 
+static void *sleeps(void *arg)
+{
+    CHECK_EQ(cress_sleep(CRESS_FOREVER), -ECANCELED);
+    return arg;
+}
+
 static void holds_add_up_and_end(void **state)
 {
     (void)state;
@@ -165,6 +171,8 @@ static void holds_add_up_and_end(void **state)
     CHECK_EQ(cress_hub_release(NULL), -EINVAL);
     CHECK_EQ(cress_run(CRESS_FOREVER), 0);
     CHECK_EQ(cress_hub_hold(NULL), 0);
+    CHECK_EQ(cress_go(sleeps, NULL), 0);
+    CHECK_EQ(cress_yield(), 0);
     CHECK_EQ(cress_hub_destroy(CRESS_FOREVER), 0); /* is not kept by it */
     CHECK_EQ(cress_run(CRESS_FOREVER), 0);
     struct server s;

@@ -330,6 +330,7 @@ static void threads_have_the_name_of_the_pool(void **state)
     CHECK_STR(name, "a-name-that-is-");
     CHECK_EQ(pthread_sigmask(SIG_BLOCK, NULL, &after), 0);
     CHECK_MEM(&before, &after, sizeof(uint64_t)); /* which starting it has changed for a moment */
+    CHECK_EQ(sigismember(&after, SIGTERM), 0);
     unmake(pool);
 }
 
