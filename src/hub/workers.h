@@ -11,10 +11,10 @@
  *     jobs are in the queue as long.
  * (3) With the queue not empty there is a thread, unless there shall be none.
  * (4) In a child process there are no threads, and the queue is empty: see `forks`. A thread that
- *     has forked is the child's only one; when its job has returned, so has the process.
+ *     has forked is the child's only one; when its job has returned, the process ends.
  * (5) One thread is woken at a time, and wakes the next one before it begins with its job, if there
- *     is another one: where jobs are short, it will have taken them all before. `waking` is set from
- *     then until some thread has come out of its wait; each of those looks into the queue.
+ *     is more: where jobs are short, it will have taken them all before. `waking` is set from then
+ *     until some thread has come out of its wait; each of those looks into the queue.
  */
 #ifndef CRESS_HUB_WORKERS_H
 #define CRESS_HUB_WORKERS_H
