@@ -673,6 +673,48 @@ static void the_end_of_who_waits_leaves_nothing_behind(void **state)
     server_stop(&last);
 }
 
+static atomic_bool go_on;
+
+/* The hub ends, and has told nobody to go away yet: now what it waits for ends. */
+static void end_it_now(cress_hub *hub, cress_greenlet *g, const char *context, int error, void *arg)
+{
+    (void)hub, (void)g, (void)context, (void)arg;
+    CHECK_EQ(error, -ECANCELED);
+    atomic_store(&go_on, true);
+    SOON(cress_ready(last_g));
+    usleep(2000); /* and its news are on the way */
+}
+
+static void end_while_it_ends(void)
+{
+    CHECK_EQ(cress_hub_set_error_hook(NULL, end_it_now, NULL), 0);
+    CHECK_EQ(cress_go(joins, last_g), 0);
+    CHECK_EQ(cress_link(last_g, &last_linked.node, called, &last_linked), 0);
+    CHECK_EQ(cress_yield(), 0);
+    CHECK_EQ(cress_hub_destroy(0), 1);
+}
+
+static void *yields_until_told(void *arg)
+{
+    while (!atomic_load((atomic_bool *)arg))
+        CHECK_EQ(cress_yield(), 0);
+    return NULL;
+}
+
+static void news_for_a_hub_that_ends_go_nowhere(void **state)
+{
+    (void)state;
+    server_start(&last);
+    atomic_store(&go_on, false);
+    last_g = spawn_on(last.hub, yields_until_told, &go_on);
+    last_linked = (struct linked){ .calls = 0 };
+    apart(end_while_it_ends);
+    CHECK_EQ(last_linked.calls, 0);
+    cress_unlink(&last_linked.node);
+    cress_unref(last_g);
+    server_stop(&last); /* that nothing is left is seen in the end of all tests */
+}
+
 /* --- fork ------------------------------------------------------------------------------------ */
 
 static struct linked forked_linked;
@@ -899,13 +941,6 @@ static void *waits_shortly(void *arg)
     return NULL;
 }
 
-static void *yields_until_told(void *arg)
-{
-    while (!atomic_load((atomic_bool *)arg))
-        CHECK_EQ(cress_yield(), 0);
-    return NULL;
-}
-
 static void its_end_against_that_of_who_waits(void **state)
 {
     (void)state;
@@ -949,6 +984,7 @@ int main(void)
         TEST(who_joins_is_told_that_the_hub_has_ended),
         TEST(an_unshared_one_is_another_threads_until_its_hub_has_ended),
         TEST(the_end_of_who_waits_leaves_nothing_behind),
+        TEST(news_for_a_hub_that_ends_go_nowhere),
         TEST(in_a_child_process_those_of_other_threads_have_ended),
         TEST(its_end_against_joins),
         TEST(its_end_against_kills),
