@@ -119,13 +119,8 @@ static noinline void free_extra(struct cress_greenlet *g)
 
 /* The block may still be the parent of raw coroutines, which count in the coroutine's refs: the
  * last of these gives it back then. */
-void greenlet_release(struct cress_greenlet *g)
+static inline void release_unshared(struct cress_greenlet *g)
 {
-    if (unlikely(greenlet_is_shared(g))) {
-        if (__atomic_sub_fetch(&g->refs, 1, __ATOMIC_ACQ_REL) == 0)
-            shared_free_handle(g);
-        return;
-    }
     if (--g->refs > 0)
         return;
     if (unlikely(greenlet_coro(g)->extra != NULL))
@@ -133,12 +128,20 @@ void greenlet_release(struct cress_greenlet *g)
     coro_release(greenlet_coro(g));
 }
 
+void greenlet_release(struct cress_greenlet *g)
+{
+    if (likely(!greenlet_is_shared(g)))
+        release_unshared(g);
+    else if (__atomic_sub_fetch(&g->refs, 1, __ATOMIC_ACQ_REL) == 0)
+        shared_free_handle(g);
+}
+
 void greenlet_let_go(struct cress_greenlet *g)
 {
-    if (unlikely(greenlet_is_shared(g)))
-        shared_let_go(g);
+    if (likely(!greenlet_is_shared(g)))
+        release_unshared(g);
     else
-        greenlet_release(g);
+        shared_let_go(g);
 }
 
 /* The last reference to a greenlet's coroutine is gone. */
