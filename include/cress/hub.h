@@ -44,8 +44,10 @@ CRESS_API cress_hub *cress_hub_current(void);
  * that never ran are discarded. All others, daemons too, are killed and given grace to end; those
  * that do not are abandoned and named to the error hook, and so are raw coroutines that wait in it.
  * Functions that main deferred are called first, and all watchers stopped. Timers and descriptors
- * are forgotten, not closed; posted callbacks do not run. The next call that needs one makes a new
- * hub. The end of a thread gives a second of grace.
+ * are forgotten, not closed; posted callbacks do not run. What other threads have begun for one of
+ * its greenlets, by cress_offload() or cress_call_on(), is waited for, after the grace and however
+ * long it takes; who calls on this hub, or joins one of its greenlets, is told -EOWNERDEAD.
+ * The next call that needs one makes a new hub. The end of a thread gives a second of grace.
  *
  * Switches. Only from the main greenlet.
  *
@@ -62,7 +64,8 @@ CRESS_API cress_loop *cress_hub_loop(cress_hub *hub);
 
 /** From the main greenlet: let everything run until there is nothing left that could, or the
  * timeout elapsed. As gevent.wait() without objects: what counts as left are greenlets that are not
- * daemons, referenced watchers and timers. Can be called again and again.
+ * daemons, referenced watchers and timers, what other threads do for this hub (offloaded calls,
+ * jobs, calls on other hubs, joins of their greenlets), and holds. Can be called again and again.
  *
  * Switches. A cancellation point (of a scope around it). Main greenlet only.
  *

@@ -513,7 +513,7 @@ static void *live_shortly(void *arg)
     struct mortal *m = arg;
     CHECK_EQ(cress_hub_get(&m->hub), 0);
     sem_post(&m->ready);
-    CHECK_EQ(cress_sleep(m->delay * 100), 0);
+    CHECK_EQ(cress_sleep(m->delay * CRESS_US(2)), 0);
     CHECK_EQ(cress_hub_destroy(0), 0);
     return NULL;
 }
@@ -523,7 +523,7 @@ static void the_end_of_a_hub_answers_every_call(void **state)
     (void)state;
     CHECK_EQ(cress_yield(), 0);
     size_t blocks = cress__alloc_live();
-    int made = 0, rounds = ROUNDS / 10;
+    int made = 0, rounds = ROUNDS;
     for (int i = 0; i < rounds; i++) {
         struct mortal m = { .delay = i % 100 };
         pthread_t thread;
