@@ -225,6 +225,38 @@ class Fork(Case):
         steps[1].set()
         t.join(10)
 
+    def test_one_that_another_thread_runs_is_lost_in_a_child_process(self):
+        """When it last stood still it had frames that have ended since."""
+        steps = [threading.Event(), threading.Event()]
+        kept = []
+
+        def deeper(n):
+            return deeper(n - 1) if n else main_switch()
+
+        def run():
+            deeper(300)
+            steps[0].set()
+            steps[1].wait(10)
+
+        def thread():
+            kept.append(suspended(run))
+            kept[0].switch()
+        t = threading.Thread(target=thread)
+        t.start()
+        steps[0].wait(10)
+
+        def look():
+            dead, frame = kept[0].dead, kept[0].gr_frame
+            with self.assertRaisesRegex(error, "which happens to have exited"):
+                kept[0].switch()
+            del kept[:]
+            gc.collect()
+            return dead, frame, suspended().switch()
+        self.assertEqual(self.child(look), "(True, None, ())")
+        steps[1].set()
+        t.join(10)
+        self.assertTrue(kept[0].dead)
+
 
 if __name__ == "__main__":
     unittest.main()

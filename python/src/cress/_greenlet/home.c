@@ -199,26 +199,28 @@ void home_see_to_doomed(struct home *h)
 
 /* --- the end --------------------------------------------------------------------------------- */
 
-/* The thread's Python state is being cleared: see (1) and (4). */
+/* The thread's Python state is being cleared: see (1), (4) and (5). */
 static void home_end(PyObject *capsule)
 {
     struct home *h = PyCapsule_GetPointer(capsule, capsule_name);
-    bool here = home_here == h && h->current == h->main;
-    if (here && !pystate_finalizing())
-        home_see_to_doomed(h);
-    h->alive = false;
-    n_homes--;
-    if (here) {
+    if (home_here == h) {
+        if (h->current == h->main && !pystate_finalizing())
+            home_see_to_doomed(h);
         cress_coro_set_hooks(NULL);
         home_here = NULL;
     }
+    h->alive = false;
+    n_homes--;
     while (h->n_doomed > 0)
         Py_DECREF(h->doomed[--h->n_doomed]);
     free(h->doomed);
     h->doomed = NULL;
     Py_CLEAR(h->trace);
-    Py_XDECREF(h->current->self);
+    struct green *last = h->current;
     h->current = NULL;
+    if (last != h->main)
+        green_lose(last); /* (5) */
+    Py_DECREF(last->self);
     green_forget_main(h->main);
     free(h->main_py);
     home_unref(h);

@@ -10,6 +10,9 @@
  * (4) Of a home that has ended no greenlet runs again. Those that are suspended then and that
  *     somebody refers to stay as they are, their frames can be looked at; when they go, what their
  *     frames refer to is let go without running them.
+ * (5) A home may be ended by another thread, while a greenlet of it runs: in a child process, where
+ *     the other threads are gone, and at the end of the interpreter, where daemon threads stand
+ *     still. That greenlet is lost.
  */
 #ifndef CRESS_GREENLET_HOME_H
 #define CRESS_GREENLET_HOME_H

@@ -70,6 +70,15 @@ void green_abandon(struct green *g)
     g->co = NULL;
 }
 
+/* What the interpreter kept for it when it last stood still is out of date, and what it has on its
+ * stack now is not known: both stay, and whatever its frames refer to. */
+void green_lose(struct green *g)
+{
+    home_unlink(g->home, g);
+    g->state = GREEN_ENDED;
+    g->co = NULL;
+}
+
 bool green_is_dead(struct green *g)
 {
     if (g->state == GREEN_ACTIVE && !g->home->alive)
