@@ -18,6 +18,8 @@ NOT_AGAIN = {
     "OtherPrograms": "programs",
     "InTheProcess": "programs",
     "Extensions": "programs",
+    "Compilations": "programs",
+    "Interpreters": "programs",
     "Overflows": "programs",
     "Memory": "a program",
     "Fork": "child processes",
