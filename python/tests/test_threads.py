@@ -7,6 +7,7 @@ import time
 import unittest
 import weakref
 
+from cress import _greenlet
 from cress.greenlet import GreenletExit, error, getcurrent, greenlet
 
 from support import Case, in_thread, main_switch, suspended
@@ -150,6 +151,31 @@ class Threads(Case):
         for t in threads:
             t.join(30)
         self.assertEqual(results, [sum(range(1, 2000))] * 4)
+
+    def test_what_a_thread_lets_go_last_has_no_greenlets(self):
+        """Since 3.13 a thread's variables go before the rest of its Python state."""
+        class Thing:
+            def __del__(self):
+                try:
+                    greenlet(len)
+                    log.append("greenlets")
+                except RuntimeError as e:
+                    log.append(str(e))
+
+        def run():
+            getcurrent()
+            local.thing = Thing()
+        local, log, threads = threading.local(), [], _greenlet._threads()
+        t = threading.Thread(target=run)
+        t.start()
+        t.join(10)
+        for _ in range(100): # it goes a little later than its thread is joined
+            if log:
+                break
+            time.sleep(0.01)
+        self.assertEqual(log, ["greenlets" if sys.version_info >= (3, 13) else
+                               "this thread's Python state has ended"])
+        self.assertEqual(_greenlet._threads(), threads)
 
     def test_many_threads_come_and_go(self):
         for _ in range(50):

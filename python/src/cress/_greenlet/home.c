@@ -12,6 +12,7 @@ __thread struct home *home_here __attribute__((tls_model("initial-exec")));
 
 static const char capsule_name[] = "cress.greenlet home";
 static size_t n_homes;
+static __thread uint64_t ended; /* the Python state of this thread whose home has ended, by id */
 
 /* --- the hooks: what runs is exchanged with every switch ------------------------------------- */
 
@@ -84,7 +85,8 @@ static void home_end(PyObject *capsule);
 /* (1) */
 static int hang_in(struct home *h)
 {
-    PyObject *dict = PyThreadState_GetDict();
+    /* Asked after its end, the state would make a dictionary that nobody lets go. */
+    PyObject *dict = pystate_id(h->tstate) != ended ? PyThreadState_GetDict() : NULL;
     if (dict == NULL) {
         PyErr_SetString(PyExc_RuntimeError, "this thread's Python state has ended");
         return -1;
@@ -208,6 +210,7 @@ static void home_end(PyObject *capsule)
             home_see_to_doomed(h);
         cress_coro_set_hooks(NULL);
         home_here = NULL;
+        ended = pystate_id(h->tstate);
     }
     h->alive = false;
     n_homes--;

@@ -69,7 +69,6 @@
 #include "pystate.h"
 
 #include <stddef.h>
-#include <stdint.h>
 #include <string.h>
 
 #define FROM(minor) (PY_VERSION_HEX >= (0x03000000 | (minor) << 16))
@@ -598,6 +597,11 @@ void pystate_tracing_on(PyThreadState *t)
     t->use_tracing = on;
 #endif
 #endif
+}
+
+uint64_t pystate_id(PyThreadState *t)
+{
+    return t->id;
 }
 
 bool pystate_in_main_interpreter(void)
