@@ -12,7 +12,7 @@ from support import Case
 
 class Stubs(Case):
     def names(self, name, of=None):
-        with open(os.path.join(os.path.dirname(cress.__file__), name)) as file:
+        with open(os.path.join(os.path.dirname(cress.__file__), name), "rb") as file:
             body = ast.parse(file.read()).body
         if of is not None:
             body = [n for n in body if isinstance(n, ast.ClassDef) and n.name == of][0].body
