@@ -107,13 +107,13 @@ class Memory(Case):
         out, _ = self.script("""
             import resource, sys
             import cress.greenlet as c
-            c.stack_size(64 << 20)
+            c.stack_size(32 << 20) # four times that where a sanitizer watches
             main = c.getcurrent()
             first = c.greenlet(lambda: main.switch())
             first.switch()
             with open("/proc/self/statm") as file:
                 used = int(file.read().split()[0]) * resource.getpagesize()
-            resource.setrlimit(resource.RLIMIT_AS, (used + (200 << 20),) * 2)
+            resource.setrlimit(resource.RLIMIT_AS, (used + (300 << 20),) * 2)
             kept = []
             try:
                 while True:
@@ -121,7 +121,7 @@ class Memory(Case):
                     kept[-1].switch()
             except MemoryError:
                 pass
-            print(0 < len(kept) < 10, bool(kept[-1]), kept[-1].dead)
+            print(1 < len(kept) < 20, bool(kept[-1]), kept[-1].dead)
             # the heir of one that ends has no room either: its parent is told
             child = c.greenlet(lambda: c.stack_size(512 << 20), parent=kept.pop())
             del kept[-1]

@@ -47,7 +47,7 @@ static PyMethodDef functions[] = {
     { "gettrace", trace_get, METH_NOARGS,
       "gettrace()\n--\n\nThe callback of settrace(), or None." },
     { "stack_size", stacks_size, METH_VARARGS,
-      "stack_size([bytes])\n--\n\n"
+      "stack_size([bytes])\n\n"
       "How much address space a greenlet's stack has, 64 KiB to 1 GiB; with an argument, those\n"
       "that are started from now on. Returns the size of before." },
     { "trim", stacks_trim, METH_NOARGS,
