@@ -36,6 +36,27 @@ class Threads(Case):
             return g.switch() == threading.get_ident()
         self.assertTrue(in_thread(run))
 
+    def test_main_is_told_when_all_parents_have_moved_to_another_thread(self):
+        steps = [threading.Event(), threading.Event()]
+        parent = greenlet(lambda value: value)
+        g = greenlet(getcurrent().switch, parent)
+        g.switch()
+
+        def thread():
+            parent.parent = getcurrent()
+            steps[0].set()
+            steps[1].wait(10)
+        t = threading.Thread(target=thread)
+        t.start()
+        steps[0].wait(10)
+        try:
+            with self.assertRaisesRegex(error, "different thread"):
+                g.switch()
+        finally:
+            steps[1].set()
+            t.join(10)
+        self.assertTrue(g.dead)
+
     def test_another_threads_greenlet_is_refused(self):
         g = suspended()
         for call in (g.switch, g.throw):
