@@ -1,9 +1,9 @@
 /* home - what is kept for each thread that uses greenlets: who runs, and who waits to.
  *
  * (1) A home begins with the first use of greenlets in a thread and ends with the thread's Python
- *     state: it hangs in the dictionary of that, whose end takes it along, in the dying thread. What
- *     else was in the dictionary may run code after that: a second home nobody would end.
- *     Greenlets may outlive it: they count in `refs`.
+ *     state: it hangs in the dictionary of that, whose end takes it along, in the dying thread.
+ *     What else was in the dictionary may run code after that: it gets no second home, which nobody
+ *     would end. Greenlets may outlive a home: they count in `refs`.
  * (2) `current` changes in the enter hook and nowhere else, so that it says who runs whatever makes
  *     the switch. It owns a reference to the object of whom it names.
  * (3) What ends in another thread than its own is put into `doomed` of its home, and is seen to by
