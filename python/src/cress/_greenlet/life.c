@@ -24,8 +24,7 @@ PyGreenlet *green_new(PyTypeObject *type)
     if (h == NULL)
         return NULL;
     if (PyType_HasFeature(type, Py_TPFLAGS_IS_ABSTRACT)) /* object() says what is missing */
-        return (PyGreenlet *)PyObject_CallMethod((PyObject *)&PyBaseObject_Type, "__new__", "O",
-                                                 type);
+        return (PyGreenlet *)PyBaseObject_Type.tp_new(type, green_empty_tuple, NULL);
     PyGreenlet *self = (PyGreenlet *)type->tp_alloc(type, 0);
     if (self == NULL)
         return NULL;
