@@ -214,16 +214,16 @@ static void home_end(PyObject *capsule)
     }
     h->alive = false;
     n_homes--;
+    if (h->current != h->main)
+        green_lose(h->current); /* (5) */
     while (h->n_doomed > 0)
         Py_DECREF(h->doomed[--h->n_doomed]);
     free(h->doomed);
     h->doomed = NULL;
     Py_CLEAR(h->trace);
-    struct green *last = h->current;
+    PyGreenlet *last = h->current->self;
     h->current = NULL;
-    if (last != h->main)
-        green_lose(last); /* (5) */
-    Py_DECREF(last->self);
+    Py_DECREF(last);
     green_forget_main(h->main);
     free(h->main_py);
     home_unref(h);
