@@ -12,7 +12,7 @@
 
 /* --- life ------------------------------------------------------------------------------------ */
 
-void *greenlet_run(cress_coro *co)
+cress_fn greenlet_begin(cress_coro *co, void **arg)
 {
     struct cress_greenlet *g = greenlet_of_block(co);
     greenlet_set_flags(g, g->flags | GREENLET_STARTED);
@@ -21,11 +21,8 @@ void *greenlet_run(cress_coro *co)
         x->deferred = NULL; /* where on_discard was */
         marks_begin(co, cress_name(g));
     }
-    void *value = g->fn(g->value);
-    if (unlikely(co->scope != NULL || co->extra != NULL))
-        greenlet_clear(co);
-    greenlet_set_flags(g, g->flags | GREENLET_HAS_VALUE);
-    return value;
+    *arg = g->value;
+    return g->fn;
 }
 
 void greenlet_discard(const struct cress_greenlet *g)
@@ -70,6 +67,8 @@ cress_coro *greenlet_end(cress_coro *self, void **value, int *error)
         timer_remove(&h->loop.timers, &((struct hub_extra *)self->extra)->timer);
         marks_end(self, cress_name(g));
     }
+    if (*error == 0)
+        greenlet_set_flags(g, g->flags | GREENLET_HAS_VALUE);
     if (unlikely(self == h->main_co)) /* it has forked, see fork.c */
         exit(*error != 0 ? EXIT_FAILURE : EXIT_SUCCESS);
     cress_outcome_kind outcome = *error != 0                ? CRESS_FAILED
@@ -255,7 +254,7 @@ int greenlet_apply(cress_coro *co, const cress_spawn_options *o)
     return mine->locals->inherit(mine->locals, &x->locals);
 }
 
-void greenlet_begin(struct cress_hub *h, struct cress_greenlet *g, cress_time delay)
+void greenlet_enter(struct cress_hub *h, struct cress_greenlet *g, cress_time delay)
 {
     cress_coro *co = greenlet_coro(g);
     bool daemon = g->flags & GREENLET_DAEMON;
@@ -305,7 +304,7 @@ int cress_spawn_with(const cress_spawn_options *options, cress_fn fn, void *arg,
     co->stack_class = (uint8_t)stack_class(o.stack_size);
     if (o.daemon)
         g->flags |= GREENLET_DAEMON;
-    greenlet_begin(h, g, o.delay);
+    greenlet_enter(h, g, o.delay);
     if (out != NULL) {
         g->refs++;
         *out = g;

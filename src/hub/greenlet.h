@@ -145,13 +145,13 @@ void greenlet_let_go(struct cress_greenlet *g);
 int greenlet_apply(cress_coro *co, const cress_spawn_options *options);
 
 /* A new one is counted, and becomes ready; after delay. */
-void greenlet_begin(struct cress_hub *h, struct cress_greenlet *g, cress_time delay);
+void greenlet_enter(struct cress_hub *h, struct cress_greenlet *g, cress_time delay);
 
 /* It will never run: its argument goes back to who knows how to free it. */
 void greenlet_discard(const struct cress_greenlet *g);
 
-/* The body of every greenlet, and its end: what the coroutine layer calls. */
-void *greenlet_run(cress_coro *co);
+/* The beginning and the end of every greenlet: what the coroutine layer calls. */
+cress_fn greenlet_begin(cress_coro *co, void **arg);
 cress_coro *greenlet_end(cress_coro *self, void **value, int *error);
 
 /* A greenlet leaves its function, on whichever way: the scopes that it left open are stopped, and

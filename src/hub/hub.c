@@ -503,7 +503,8 @@ noinline int cress__hub_make(struct cress_hub **out)
     greenlet_init_main(h);
     t->hub = h;
     atomic_store(&t->hub_first, h->main.id);
-    t->hub_run = greenlet_run;
+    t->hub_begin = greenlet_begin;
+    t->hub_clear = greenlet_clear;
     t->hub_end = greenlet_end;
     t->hub_done = thread_ends;
     t->hub_successor = successor;

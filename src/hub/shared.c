@@ -45,7 +45,7 @@ static void begin(struct shared *s)
     h->alive++;
     h->spawns++;
     list_push(&h->shared, &s->node);
-    greenlet_begin(h, &s->block.greenlet, s->delay);
+    greenlet_enter(h, &s->block.greenlet, s->delay);
 }
 
 static void started(struct notice *notice)
