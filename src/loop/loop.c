@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/closed.h"
 #include "base/options.h"
+#include "base/step.h"
 #include "base/sys.h"
 
 #include <stdio.h>
@@ -137,6 +138,7 @@ void loop_run_callback(cress_loop *loop)
 void loop_post_mt(cress_loop *loop, struct callback *callback)
 {
     struct callback *head = atomic_load_explicit(&loop->posted, memory_order_relaxed);
+    step_writes(&loop->posted);
     do
         callback->next = head;
     while (!atomic_compare_exchange_weak(&loop->posted, &head, callback));
@@ -147,7 +149,11 @@ void loop_post_mt(cress_loop *loop, struct callback *callback)
  * see that it has said so: both sides write first and look then, in one order for all. */
 void loop_wake_mt(cress_loop *loop)
 {
-    if (atomic_load(&loop->asleep) && atomic_exchange(&loop->asleep, false)) {
+    step_reads(&loop->asleep);
+    if (!atomic_load(&loop->asleep))
+        return;
+    step_writes(&loop->asleep);
+    if (atomic_exchange(&loop->asleep, false)) {
         atomic_fetch_add_explicit(&loop->wakeups, 1, memory_order_relaxed);
         loop->poller->wake(loop);
     }
@@ -156,8 +162,10 @@ void loop_wake_mt(cress_loop *loop)
 /* What other threads posted, oldest first, joins the line. */
 static void take_posted(cress_loop *loop)
 {
+    step_reads(&loop->posted);
     if (atomic_load_explicit(&loop->posted, memory_order_relaxed) == NULL)
         return;
+    step_writes(&loop->posted);
     struct callback *newest = atomic_exchange_explicit(&loop->posted, NULL, memory_order_acquire);
     struct callback *oldest = NULL;
     while (newest != NULL) {
@@ -212,10 +220,13 @@ static bool something_ready(const cress_loop *loop)
     return !runq_empty(&loop->ready);
 }
 
-/* Whether other threads have put something in. */
-static bool told_from_outside(const cress_loop *loop)
+bool loop_told(const cress_loop *loop)
 {
-    return atomic_load(&loop->posted) != NULL || atomic_load(&loop->noticed) != NULL;
+    step_reads(&loop->posted);
+    if (atomic_load(&loop->posted) != NULL)
+        return true;
+    step_reads(&loop->noticed);
+    return atomic_load(&loop->noticed) != NULL;
 }
 
 bool loop_look(cress_loop *loop, cress_time timeout)
@@ -230,15 +241,19 @@ bool loop_look(cress_loop *loop, cress_time timeout)
         timeout = 0;
     loop->polls++;
     if (timeout > 0) {
+        step_writes(&loop->asleep);
         atomic_store(&loop->asleep, true);
-        if (told_from_outside(loop))
+        if (loop_told(loop))
             timeout = 0;
         else
             loop->poll_waits++;
     }
     wait_for_events(loop, timeout);
-    if (atomic_load_explicit(&loop->asleep, memory_order_relaxed))
+    step_reads(&loop->asleep);
+    if (atomic_load_explicit(&loop->asleep, memory_order_relaxed)) {
+        step_writes(&loop->asleep);
         atomic_store_explicit(&loop->asleep, false, memory_order_relaxed);
+    }
     notices_take(loop);
     watch_part_ready(loop, PART_CHECK);
     if (loop->timers.armed > 0 || !list_empty(&loop->foreign))
@@ -305,7 +320,7 @@ static cress_time read_clock(cress_loop *loop)
 /* As loop_next(), and nothing has become ready by it. */
 static cress_time left_alone(cress_loop *loop)
 {
-    if (something_ready(loop) || !list_empty(&loop->watchers[PART_IDLE]) || told_from_outside(loop))
+    if (something_ready(loop) || !list_empty(&loop->watchers[PART_IDLE]) || loop_told(loop))
         return 0;
     if (loop->timers.armed == 0)
         return patience(loop);
@@ -342,7 +357,7 @@ void loop_rest(cress_loop *loop)
 {
     fds_rearm(loop);
     atomic_store(&loop->asleep, true);
-    if (told_from_outside(loop))
+    if (loop_told(loop))
         loop_wake_mt(loop);
 }
 

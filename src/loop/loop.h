@@ -107,6 +107,9 @@ bool loop_look(cress_loop *loop, cress_time timeout);
  * reading. */
 cress_time loop_tick(cress_loop *loop);
 
+/* Whether other threads have put something in that has not been taken. */
+bool loop_told(const cress_loop *loop);
+
 /* How long may be waited: 0 when something is ready. The first time after a look the prepare
  * watchers become ready. */
 cress_time loop_next(cress_loop *loop);
