@@ -165,7 +165,7 @@ static noinline void hub_idle(struct cress_hub *h, cress_coro *self)
             hub_wake(h, container_of(list_pop(&h->idlers), struct idler, node)->co, 0);
         return;
     }
-    if (!loop_alive(loop) && !loop->embedded && atomic_load(&loop->posted) == NULL) {
+    if (!loop_alive(loop) && !loop->embedded && !loop_told(loop)) {
         nothing_left(h, self);
         if (!runq_empty(&loop->ready))
             return;
@@ -322,6 +322,8 @@ static void end_hub(struct cress_hub *h)
     struct thread *t = h->thread;
     blocks_each(&t->blocks, drop_greenlet, h);
     drop_raw(h);
+    if (t->held != NULL)
+        t->held_end(t, false);
     forget(&t->native);
     h->service->kind = CORO_RAW;
     h->service->state = CORO_SUSPENDED;

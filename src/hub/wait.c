@@ -1,5 +1,6 @@
 #include "hub/wait.h"
 
+#include "base/step.h"
 #include "hub/scope.h"
 
 #include <errno.h>
@@ -18,9 +19,35 @@ void cress_case_fire(cress_case *c)
         hub_wake(wait->hub, wait->co, 0);
 }
 
+/* (5) A choice that is not open, and a case that it can never be. */
+static cress_case closed_choice;
+
+void case_waits_shared(cress_case *c)
+{
+    struct case_wait *wait = case_core(c)->wait;
+    if (wait->shared)
+        return;
+    wait->shared = wait->info.judges = true;
+    atomic_store_explicit(&wait->choice, &closed_choice, memory_order_relaxed);
+}
+
+bool case_choose_shared(cress_case *c)
+{
+    struct case_wait *wait = case_core(c)->wait;
+    cress_case *open = NULL;
+    step_writes(&wait->choice);
+    return wait->takes && atomic_compare_exchange_strong(&wait->choice, &open, c);
+}
+
 bool case_choose(cress_case *c)
 {
     struct case_wait *wait = case_core(c)->wait;
+    if (wait != NULL && wait->shared) {
+        if (!case_choose_shared(c))
+            return false;
+        hub_wake(wait->hub, wait->co, 0);
+        return true;
+    }
     if (wait == NULL || !wait->takes || wait->co == NULL || wait->chosen != NULL) /* (3) */
         return false;
     wait->chosen = c;
@@ -71,10 +98,23 @@ static void leave(struct case_wait *wait)
     }
 }
 
+/* From now on nobody decides it any more; see (5). */
+static void close_choice(struct case_wait *wait)
+{
+    step_writes(&wait->choice);
+    cress_case *chosen = atomic_exchange(&wait->choice, &closed_choice);
+    if (chosen == NULL || chosen == &closed_choice)
+        return;
+    wait->chosen = chosen;
+    chosen->ready = true;
+}
+
 /* The greenlet is dropped: what was handed to it goes back, see (4) in wait.h. */
 static void unlink_wait(const struct wait_info *info)
 {
     struct case_wait *wait = container_of(info, struct case_wait, info);
+    if (wait->shared)
+        close_choice(wait);
     if (wait->chosen != NULL)
         wait->chosen->ready = false;
     leave(wait);
@@ -153,6 +193,17 @@ static cress_case *of_fired(struct list *node)
     return container_of(core, cress_case, core[0]);
 }
 
+static int park_shared(struct case_wait *wait, cress_time timeout)
+{
+    cress_coro *self = wait->co;
+    step_writes(&wait->choice);
+    atomic_store(&wait->choice, NULL);
+    int error = hub_park_until(wait->hub, self, &wait->info, timeout);
+    close_choice(wait);
+    wait->co = NULL;
+    return error == 0 || wait->chosen != NULL ? 0 : scope_judge(self, error);
+}
+
 /* Wait until one is fired. */
 static int park(struct case_wait *wait, cress_time timeout)
 {
@@ -164,6 +215,8 @@ static int park(struct case_wait *wait, cress_time timeout)
     if (error < 0)
         return error;
     wait->co = wait->hub->thread->current;
+    if (wait->shared)
+        return park_shared(wait, timeout);
     error = hub_park_until(wait->hub, wait->co, &wait->info, timeout);
     wait->co = NULL;
     return error;

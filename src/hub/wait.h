@@ -15,6 +15,14 @@
  * (3) `chosen` is set at most once, and only while the wait is parked or woken.
  * (4) When ops->unlink is called for what was chosen, its `ready` says whether it was for good: not
  *     so when the greenlet is dropped before it has run.
+ * (5) Where one of the cases is of an object that several threads share, several may want to decide
+ *     at once, and who waits may want to give up: `choice` is decided by a compare-and-swap. It is
+ *     open while the wait is parked; who waits closes it before it asks or leaves. Whoever has
+ *     decided it lets the effect happen under its object's guard, and who waits enters that in
+ *     ops->unlink before it looks at the case.
+ *
+ *     closed -> open     [park]                      open -> closed   [park, woken by anything]
+ *     open -> decided    [case_choose_shared]        decided -> closed [park: `chosen` says so]
  */
 #ifndef CRESS_HUB_WAIT_H
 #define CRESS_HUB_WAIT_H
@@ -31,9 +39,11 @@ struct case_wait {
     struct list fired; /* cases, in the order in which they were */
     cress_case *cases;
     size_t n;
-    cress_case *chosen; /* (3) */
-    bool takes;         /* cress_choose() */
-    bool counts;        /* waits for time and descriptors keep the loop going */
+    cress_case *chosen;           /* (3) */
+    bool takes;                   /* cress_choose() */
+    bool shared;                  /* (5) */
+    _Atomic(cress_case *) choice; /* (5) */
+    bool counts;                  /* waits for time and descriptors keep the loop going */
     struct wait_info info;
 };
 
@@ -71,6 +81,12 @@ static inline bool case_takes(cress_case *c)
 /* Decide a choice in favour of c, whose effect the caller lets happen now. false: c is not part of
  * a choice, or that has been decided. */
 bool case_choose(cress_case *c);
+
+/* The same from any thread, under the guard of the case's object: its greenlet is not woken. */
+bool case_choose_shared(cress_case *c);
+
+/* In link: another thread may make it happen. */
+void case_waits_shared(cress_case *c);
 
 /* What an object keeps of a case that waits for it, in case.words. */
 struct case_node {
