@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <string.h>
 
 struct kind {
     const char *name;
@@ -22,6 +23,7 @@ struct kind {
     int (*help)(cress_time); /* 0: it has brought it */
     int (*left)(void);       /* how much is there still; by the helper, which has it then */
     bool meets;              /* to help is to wait, too */
+    bool duels;              /* a row of duel.h */
 };
 
 /* How many lines of an object are waited in. */
@@ -187,7 +189,9 @@ static int cond_wait_(cress_time t)
         return r;
     cress_time deadline = cress_deadline(t);
     while (!condition && r == 0)
-        r = cress_cond_wait(&the_cond, &cond_mutex, t = cress_left(deadline));
+        r = cress_cond_wait(&the_cond, &cond_mutex, cress_left(deadline));
+    if (r == -EAGAIN && t > 0)
+        r = -ETIMEDOUT; /* it was over before it waited again */
     CHECK(cress_mutex_owned(&cond_mutex));
     r = condition ? 0 : r;
     CHECK_EQ(cress_mutex_unlock(&cond_mutex), 0);
@@ -361,31 +365,35 @@ static inline void kinds_end(void)
 }
 
 static const struct kind kinds[] = {
-    { "event", &the_event, event_begin, event_wait, event_help, nothing_left, false },
-    { "result", &the_result, result_begin, result_wait, result_help, nothing_left, false },
-    { "semaphore", &the_sem, sem_begin, sem_wait_, sem_help, sem_left, false },
-    { "fair semaphore", &the_sem, fair_begin, sem_wait_, sem_help, sem_left, false },
-    { "mutex", &the_mutex, mutex_begin, mutex_wait, mutex_help, mutex_left, false },
-    { "condition", &the_cond, cond_begin, cond_wait_, cond_help, nothing_left, false },
-    { "latch", &the_latch, latch_begin, latch_wait, latch_help, nothing_left, false },
-    { "queue, getting", &the_queue, queue_begin, queue_get, queue_put, queue_left, false },
-    { "queue, looking", &the_queue, queue_begin, queue_peek, queue_put, queue_left_there, false },
-    { "queue, putting", &the_queue, full_begin, queue_put, queue_get, room_left, false },
-    { "queue, its tasks", &the_queue, tasks_begin, tasks_wait, tasks_help, nothing_left, false },
-    { "channel, receiving", &the_chan, chan_begin, chan_recv, chan_send, nothing_left, true },
-    { "channel, sending", &the_chan, chan_begin, chan_send, chan_recv, nothing_left, true },
-    { "choice of an event", &the_event, event_begin, choose_event, event_help, nothing_left,
+    { "event", &the_event, event_begin, event_wait, event_help, nothing_left, false, true },
+    { "result", &the_result, result_begin, result_wait, result_help, nothing_left, false, true },
+    { "semaphore", &the_sem, sem_begin, sem_wait_, sem_help, sem_left, false, true },
+    { "fair semaphore", &the_sem, fair_begin, sem_wait_, sem_help, sem_left, false, false },
+    { "mutex", &the_mutex, mutex_begin, mutex_wait, mutex_help, mutex_left, false, true },
+    { "condition", &the_cond, cond_begin, cond_wait_, cond_help, nothing_left, false, true },
+    { "latch", &the_latch, latch_begin, latch_wait, latch_help, nothing_left, false, true },
+    { "queue, getting", &the_queue, queue_begin, queue_get, queue_put, queue_left, false, true },
+    { "queue, looking", &the_queue, queue_begin, queue_peek, queue_put, queue_left_there, false,
+      false },
+    { "queue, putting", &the_queue, full_begin, queue_put, queue_get, room_left, false, true },
+    { "queue, its tasks", &the_queue, tasks_begin, tasks_wait, tasks_help, nothing_left, false,
+      false },
+    { "channel, receiving", &the_chan, chan_begin, chan_recv, chan_send, nothing_left, true, true },
+    { "channel, sending", &the_chan, chan_begin, chan_send, chan_recv, nothing_left, true, false },
+    { "choice of an event", &the_event, event_begin, choose_event, event_help, nothing_left, false,
       false },
     { "choice of a result", &the_result, result_begin, choose_result, result_help, nothing_left,
+      false, false },
+    { "choice of a semaphore", &the_sem, sem_begin, choose_sem, sem_help, sem_left, false, true },
+    { "choice of a queue", &the_queue, queue_begin, choose_queue, queue_put, queue_left, false,
       false },
-    { "choice of a semaphore", &the_sem, sem_begin, choose_sem, sem_help, sem_left, false },
-    { "choice of a queue", &the_queue, queue_begin, choose_queue, queue_put, queue_left, false },
-    { "choice to receive", &the_chan, chan_begin, choose_recv, chan_send, nothing_left, true },
-    { "choice to send", &the_chan, chan_begin, choose_send, chan_recv, nothing_left, true },
-    { "two choices that meet", &the_chan, chan_begin, choose_recv, choose_send, nothing_left,
+    { "choice to receive", &the_chan, chan_begin, choose_recv, chan_send, nothing_left, true,
+      false },
+    { "choice to send", &the_chan, chan_begin, choose_send, chan_recv, nothing_left, true, false },
+    { "two choices that meet", &the_chan, chan_begin, choose_recv, choose_send, nothing_left, true,
       true },
     { "waiting for an event among others", &the_event, event_begin, wait_event, event_help,
-      nothing_left, false },
+      nothing_left, false, true },
 };
 enum { KINDS = sizeof kinds / sizeof kinds[0] };
 
