@@ -181,7 +181,7 @@ int cress_mutex_lock(cress_mutex *public, cress_time timeout)
 {
     struct mutex *m = mutex_inside(public);
     struct thread *t = cress__thread;
-    if (likely(m != NULL && m->owner.co == NULL && m->guard.hub == NULL && t != NULL &&
+    if (likely(m != NULL && m->guard.hub == NULL && m->owner.co == NULL && t != NULL &&
                timeout >= 0)) {
         holder_set(&m->owner, t);
         return 0;

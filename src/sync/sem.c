@@ -120,7 +120,7 @@ static noinline int acquire_slowly(struct sem *s, cress_time timeout)
 int cress_sem_acquire(cress_sem *public, cress_time timeout)
 {
     struct sem *s = inside(public);
-    if (likely(s != NULL && s->units > 0 && s->guard.hub == NULL && timeout >= 0)) {
+    if (likely(s != NULL && s->guard.hub == NULL && s->units > 0 && timeout >= 0)) {
         s->units--;
         return 0;
     }

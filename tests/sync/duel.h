@@ -16,11 +16,7 @@
 #include <stdio.h>
 #include <time.h>
 
-#if defined(CRESS_TSAN) || defined(CRESS_ASAN)
-enum { ROUNDS = 2500 };
-#else
 enum { ROUNDS = 10000 };
-#endif
 
 struct duel {
     const struct kind *kind;
