@@ -16,11 +16,15 @@
 extern void (*cress__step_hook)(const volatile void *of, bool write);
 #define step_reads(of) (cress__step_hook != NULL ? cress__step_hook(of, false) : (void)0)
 #define step_writes(of) (cress__step_hook != NULL ? cress__step_hook(of, true) : (void)0)
+/* Nothing is to be done until somebody else has written `of`. */
+extern void (*cress__step_waits_hook)(const volatile void *of);
+#define step_waits(of) (cress__step_waits_hook != NULL ? cress__step_waits_hook(of) : (void)0)
 /* Whether looking again for a while may help: not where only one thread runs at a time. */
 #define step_by_step() (cress__step_hook != NULL)
 #else
 #define step_reads(of) ((void)0)
 #define step_writes(of) ((void)0)
+#define step_waits(of) ((void)0)
 #define step_by_step() false
 #endif
 

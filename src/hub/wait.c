@@ -1,6 +1,7 @@
 #include "hub/wait.h"
 
 #include "base/step.h"
+#include "base/sys.h"
 #include "hub/scope.h"
 
 #include <errno.h>
@@ -25,6 +26,7 @@ static cress_case closed_choice;
 void case_waits_shared(cress_case *c)
 {
     struct case_wait *wait = case_core(c)->wait;
+    case_core(c)->shared = true;
     if (wait->shared)
         return;
     wait->shared = wait->info.judges = true;
@@ -37,6 +39,19 @@ bool case_choose_shared(cress_case *c)
     cress_case *open = NULL;
     step_writes(&wait->choice);
     return wait->takes && atomic_compare_exchange_strong(&wait->choice, &open, c);
+}
+
+bool case_gives_way(cress_case *asks, cress_case *other)
+{
+    struct case_wait *wait = case_core(asks)->wait;
+    const struct case_wait *before = case_core(other)->wait;
+    if (!before->takes || (uintptr_t)before >= (uintptr_t)wait)
+        return false;
+    step_reads(&before->choice);
+    if (atomic_load(&before->choice) != &closed_choice)
+        return false;
+    wait->behind = &before->choice;
+    return true;
 }
 
 bool case_choose(cress_case *c)
@@ -84,7 +99,7 @@ static void unlink_case(cress_case *c)
 static int link_case(cress_case *c)
 {
     int error = c->ops->link(c);
-    case_core(c)->linked = error >= 0;
+    case_core(c)->linked |= error >= 0;
     return error;
 }
 
@@ -181,7 +196,8 @@ static int ask_again(cress_case *c, bool take)
     list_remove(&case_core(c)->fired);
     int r = ask(c, take);
     if (r == 0) {
-        unlink_case(c);
+        if (!case_core(c)->shared)
+            unlink_case(c);
         r = link_case(c);
     }
     return r;
@@ -204,9 +220,19 @@ static int park_shared(struct case_wait *wait, cress_time timeout)
     return error == 0 || wait->chosen != NULL ? 0 : scope_judge(self, error);
 }
 
+/* The other one is running, and about to open: it takes no longer than what we have just done. */
+static void give_way(struct case_wait *wait)
+{
+    step_waits(wait->behind);
+    wait->behind = NULL;
+    sys_sched_yield();
+}
+
 /* Wait until one is fired. */
 static int park(struct case_wait *wait, cress_time timeout)
 {
+    if (wait->behind != NULL)
+        give_way(wait);
     if (!list_empty(&wait->fired))
         return 0;
     struct cress_hub *h;
@@ -324,7 +350,7 @@ static ssize_t choose(struct case_wait *wait, cress_case *cases, size_t n, cress
         if (error < 0)
             break;
         shuffle_fired(wait);
-        while (!list_empty(&wait->fired) && error == 0) {
+        while (!list_empty(&wait->fired) && wait->behind == NULL && error == 0) {
             cress_case *c = of_fired(wait->fired.next);
             int r = ask_again(c, true);
             if (r > 0)

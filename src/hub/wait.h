@@ -21,6 +21,10 @@
  *     decided it lets the effect happen under its object's guard, and who waits enters that in
  *     ops->unlink before it looks at the case.
  *
+ *     Two choices that could meet in a channel while both are closed cannot: then the one that was
+ *     begun at the higher address asks again, until the other has opened or is gone, and makes that
+ *     ask again only if it was the lower one. So of any number one does not have to.
+ *
  *     closed -> open     [park]                      open -> closed   [park, woken by anything]
  *     open -> decided    [case_choose_shared]        decided -> closed [park: `chosen` says so]
  */
@@ -43,6 +47,7 @@ struct case_wait {
     bool takes;                   /* cress_choose() */
     bool shared;                  /* (5) */
     _Atomic(cress_case *) choice; /* (5) */
+    const void *behind;           /* (5): the choice that has to open first; not looked into */
     bool counts;                  /* waits for time and descriptors keep the loop going */
     struct wait_info info;
 };
@@ -52,6 +57,7 @@ struct case_core {
     struct case_wait *wait;
     struct list fired;
     bool linked;
+    bool shared; /* stays linked when it is asked in vain, see case_waits_shared() */
 };
 _Static_assert(sizeof(struct case_core) <= sizeof(((cress_case *)0)->core), "cress_case.core");
 
@@ -85,7 +91,12 @@ bool case_choose(cress_case *c);
 /* The same from any thread, under the guard of the case's object: its greenlet is not woken. */
 bool case_choose_shared(cress_case *c);
 
-/* In link: another thread may make it happen. */
+/* Of two choices under the guard of the channel in which both wait, whose other side `asks`: whether
+ * it has to ask again because the other one is closed. */
+bool case_gives_way(cress_case *asks, cress_case *other);
+
+/* In link: another thread may make it happen. Such a case does not leave its line when it was asked
+ * in vain, so that others find it there at any time: it is linked once more without. */
 void case_waits_shared(cress_case *c);
 
 /* What an object keeps of a case that waits for it, in case.words. */

@@ -87,6 +87,12 @@ static bool own(const struct place *p, cress_case *self)
     return self != NULL && p->c != NULL && case_core(p->c)->wait == case_core(self)->wait;
 }
 
+/* Whether it may be met by one who is not, or is, a case. */
+static bool partner(const struct place *p, cress_case *self)
+{
+    return self == NULL || p->c == NULL || (!own(p, self) && !case_gives_way(self, p->c));
+}
+
 /* The first in a line who really wants to has it. NULL: nobody. Nobody here is granted and stays
  * (3 in line.h), so the line may be served from the middle. */
 static struct place *meet(struct chan *c, struct line *line, cress_case *self)
@@ -94,7 +100,7 @@ static struct place *meet(struct chan *c, struct line *line, cress_case *self)
     struct place *p = line_first(line), *found = NULL;
     while (p != NULL && found == NULL) {
         struct list *after = p->node.next;
-        if (!own(p, self)) {
+        if (partner(p, self)) {
             line->next = &p->node;
             if (line_settle(line, &c->guard, p, 0))
                 found = p;

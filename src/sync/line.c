@@ -92,16 +92,18 @@ static void case_comes(struct notice *notice)
 void line_join_case(struct line *line, struct guard *g, cress_case *c, bool now)
 {
     struct case_place *p = (struct case_place *)(void *)c->words;
-    memset(p, 0, sizeof *p);
-    p->place.c = c;
-    if (guard_shared(g)) {
-        p->notice.come = case_comes;
-        case_waits_shared(c);
-        case_hub(c)->loop.refs += case_counts(c);
+    if (!case_core(c)->linked) {
+        memset(p, 0, sizeof *p);
+        p->place.c = c;
+        if (guard_shared(g)) {
+            p->notice.come = case_comes;
+            case_waits_shared(c);
+            case_hub(c)->loop.refs += case_counts(c);
+        }
     }
     if (guard_shared(g) && now)
         cress_case_fire(c);
-    else
+    if (!list_linked(&p->place.node))
         line_join(line, g, &p->place, case_hub(c));
 }
 

@@ -260,8 +260,8 @@ int line_drop(struct line *line, struct guard *g, struct waiting *w);
 
 /* --- as a case ------------------------------------------------------------------------------- */
 
-/* Join as a case. `now`: what it waits for is there already, another thread may have brought it
- * since it was asked; then it is fired instead. 0; or what guard_enter() says. */
+/* Join as a case, if it is not there. `now`: what it waits for is there already, another thread may
+ * have brought it since it was asked; then it is fired as well. */
 void line_join_case(struct line *line, struct guard *g, cress_case *c, bool now);
 
 /* Leave it. 0, with the guard entered; or what guard_enter() says, and nothing is to be touched. */
