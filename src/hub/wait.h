@@ -91,8 +91,8 @@ bool case_choose(cress_case *c);
 /* The same from any thread, under the guard of the case's object: its greenlet is not woken. */
 bool case_choose_shared(cress_case *c);
 
-/* Of two choices under the guard of the channel in which both wait, whose other side `asks`: whether
- * it has to ask again because the other one is closed. */
+/* Two choices could meet, under the guard of their channel, of which one asks: whether it has to ask
+ * again, because the other one is closed. */
 bool case_gives_way(cress_case *asks, cress_case *other);
 
 /* In link: another thread may make it happen. Such a case does not leave its line when it was asked
