@@ -95,8 +95,8 @@ bool case_choose_shared(cress_case *c);
  * again, because the other one is closed. */
 bool case_gives_way(cress_case *asks, cress_case *other);
 
-/* In link: another thread may make it happen. Such a case does not leave its line when it was asked
- * in vain, so that others find it there at any time: it is linked once more without. */
+/* In link: another thread may make it happen. When it was asked in vain it does not leave its line,
+ * so that others find it there at any time: it is linked once more without. */
 void case_waits_shared(cress_case *c);
 
 /* What an object keeps of a case that waits for it, in case.words. */

@@ -1,5 +1,6 @@
 #include "sync/bell.h"
 
+#include "base/spin.h"
 #include "base/step.h"
 #include "base/sys.h"
 
@@ -18,23 +19,34 @@ void bell_begin(struct bell *bell, struct cress_hub *h)
     bell->co = h->thread->current;
     bell->counted = !(bell->co->flags & CORO_DAEMON); /* (4) */
     h->loop.refs += bell->counted;
+    h->loop.listeners++;
 }
 
 void bell_ring(struct bell *bell)
 {
     if (bell->hub != NULL) {
-        notice_send(&bell->notice, &bell->hub->loop);
+        notice_send_later(&bell->notice, &bell->hub->loop);
         return;
     }
     step_writes(&bell->rung);
     atomic_store_explicit(&bell->rung, 1, memory_order_release);
-    sys_futex_wake(&bell->rung, 1);
+    word_wake_later(&bell->rung);
 }
 
-/* A thread without a hub waits with all that is on it. */
+/* Of this thread, without a hub. */
+static thread_local_fast struct spin spin;
+
+/* A thread without a hub waits with all that is on it. It looks out for a moment before it sleeps,
+ * as a loop does. */
 static int wait_alone(struct bell *bell, cress_time timeout)
 {
     cress_time deadline = cress_deadline(timeout), left = timeout;
+    bool rung = false;
+    for (unsigned looks = spin_begin(&spin); looks > 0 && !rung; looks--) {
+        cpu_relax();
+        rung = atomic_load_explicit(&bell->rung, memory_order_relaxed) != 0;
+    }
+    spin_end(&spin, rung);
     for (;;) {
         step_writes(&bell->rung);
         if (atomic_exchange_explicit(&bell->rung, 0, memory_order_acquire) != 0)
@@ -59,6 +71,7 @@ void bell_end(struct bell *bell)
         return;
     notice_end(&bell->notice, &bell->hub->loop); /* (2) */
     bell->hub->loop.refs -= bell->counted;
+    bell->hub->loop.listeners--;
 }
 
 void bell_drop(struct bell *bell)

@@ -4,7 +4,8 @@
  * no hub sleeps on a word of the bell. The bell is a local variable of who waits.
  *
  * (1) It is rung while its object's guard is entered, and only while its place is in the object's
- *     line. So who has left the line, and the guard, is never rung for any more.
+ *     line. So who has left the line, and the guard, is never rung for any more. The system call
+ *     that ends a sleep is made when the guard has been left; it looks at no bell.
  * (2) Then it is ended, before its memory goes: a notice that was sent is taken then, so that no
  *     stale one meets the next wait of the coroutine.
  * (3) Whether the wait has got what it waits for is said by the place, under the guard, not by the

@@ -78,6 +78,7 @@ void guard_unlock(struct guard *g)
     word = atomic_exchange_explicit(&g->word, here(), memory_order_release); /* (5) */
     if (unlikely((word & STATES) == ASLEEP))
         sys_futex_wake(&g->word, 1);
+    wake_now(); /* here, for who is woken wants to enter */
 }
 
 int guard_wait_shared(struct guard *g, struct cress_hub **h)

@@ -22,7 +22,7 @@ bool line_grant_shared(struct line *line, struct guard *g, struct place *p)
     if (p->c != NULL) {
         line_leave(line, g, p);
         p->granted = case_choose_shared(p->c);
-        notice_send(&case_place_of(p)->notice, &case_hub(p->c)->loop);
+        notice_send_later(&case_place_of(p)->notice, &case_hub(p->c)->loop);
         return p->granted;
     }
     line->next = p->node.next;
@@ -99,6 +99,7 @@ void line_join_case(struct line *line, struct guard *g, cress_case *c, bool now)
             p->notice.come = case_comes;
             case_waits_shared(c);
             case_hub(c)->loop.refs += case_counts(c);
+            case_hub(c)->loop.listeners++;
         }
     }
     if (guard_shared(g) && now)
@@ -115,6 +116,7 @@ int line_leave_case(struct line *line, struct guard *g, cress_case *c)
         line_leave(line, g, &p->place);
     if (guard_shared(g)) {
         case_hub(c)->loop.refs -= case_counts(c);
+        case_hub(c)->loop.listeners--;
         notice_end(&p->notice, &case_hub(c)->loop);
     }
     return error;

@@ -94,7 +94,7 @@ static inline struct place *place_of(struct list *node)
 
 static inline struct place *place_of_case(cress_case *c)
 {
-    return &((struct case_place *)(void *)c->words)->place;
+    return (struct place *)(void *)c->words; /* the first of a case_place */
 }
 
 /* The first that waits; NULL: nobody. */

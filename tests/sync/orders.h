@@ -58,6 +58,7 @@ struct actor {
     struct thread *thread; /* its record, made by a thread that waits for the end of the test */
     struct ctx native;     /* of the record, while that is not ours */
     unsigned closed;
+    struct wake_later later; /* of this thread, as `closed` is */
     char *stack;
     enum actor_state state;
     struct step next;            /* what it is about to do */
@@ -114,6 +115,7 @@ static void back_to_explorer(void)
     struct actor *a = &orders.actors[orders.current];
     mark_stack(a);
     a->closed = cress__closed;
+    a->later = cress__wake_later;
     ctx_switch(&a->ctx, &orders.ctx, NULL);
 }
 
@@ -123,6 +125,7 @@ static void let_go_on(int i)
     orders.current = i;
     cress__thread = a->thread;
     cress__closed = a->closed;
+    cress__wake_later = a->later;
     ctx_switch(&orders.ctx, &a->ctx, NULL);
     cress__thread = orders.own;
     cress__closed = 0;
@@ -329,6 +332,7 @@ static void begin_actor(int i)
     (void)native;
     a->state = READY;
     a->closed = 0;
+    a->later = (struct wake_later){ NULL, NULL };
     atomic_store(&a->poller_woken, false);
     struct cress_hub *h = a->thread->hub;
     if (h == NULL)

@@ -105,6 +105,14 @@ static void two_who_wait_and_one_who_sets(void **state)
     add_actor(false, waits_for_event);
     add_actor(false, sets_event);
     try_all_orders("a hub and a thread wait for an event", reset, check_rest);
+    add_actor(true, waits_for_event);
+    add_actor(true, waits_for_event);
+    add_actor(false, sets_event);
+    try_all_orders("two hubs wait for an event", reset, check_rest);
+    add_actor(false, waits_for_event);
+    add_actor(false, waits_for_event);
+    add_actor(false, sets_event);
+    try_all_orders("two threads wait for an event", reset, check_rest);
 }
 
 /* What lies in the frame of one who has waited is in no list when it waits again. */
@@ -326,6 +334,23 @@ static void two_who_lock(void **state)
     }
 }
 
+static void enters(void)
+{
+    struct guard *g = (struct guard *)(void *)&event;
+    CHECK_EQ(guard_lock(g), 0);
+    CHECK_EQ(inside++, 0);
+    inside--;
+    guard_unlock(g);
+}
+
+static void three_who_enter(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        add_actor(false, enters);
+    try_all_orders("three enter a guard", reset, check_rest);
+}
+
 static void locks_and_ends(void)
 {
     CHECK_EQ(cress_mutex_lock(&mutex, CRESS_FOREVER), 0);
@@ -494,6 +519,7 @@ int main(void)
         cmocka_unit_test_setup(a_choice_of_two_that_come_at_once, one_step),
         cmocka_unit_test_setup(a_choice_beside_a_limit, one_step),
         cmocka_unit_test_setup(waiting_for_two, one_step),
+        cmocka_unit_test_setup(three_who_enter, all_steps),
         cmocka_unit_test_setup(two_who_lock, all_steps),
         cmocka_unit_test_setup(two_who_lock, one_step),
         cmocka_unit_test_setup(an_owner_that_ends, one_step),
