@@ -91,8 +91,8 @@ bool case_choose(cress_case *c);
 /* The same from any thread, under the guard of the case's object: its greenlet is not woken. */
 bool case_choose_shared(cress_case *c);
 
-/* Two choices could meet, under the guard of their channel, of which one asks: whether it has to ask
- * again, because the other one is closed. */
+/* Two choices could meet, under the guard of their channel, and one asks: whether it has to ask once
+ * more, because the other one is closed. */
 bool case_gives_way(cress_case *asks, cress_case *other);
 
 /* In link: another thread may make it happen. When it was asked in vain it does not leave its line,
