@@ -91,7 +91,7 @@ bool case_choose(cress_case *c);
 /* The same from any thread, under the guard of the case's object: its greenlet is not woken. */
 bool case_choose_shared(cress_case *c);
 
-/* Two choices could meet, under the guard of their channel, and one asks: whether it has to ask once
+/* Two choices could meet, under the guard of their channel, and one asks: whether it must ask once
  * more, because the other one is closed. */
 bool case_gives_way(cress_case *asks, cress_case *other);
 
