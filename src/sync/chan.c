@@ -93,9 +93,9 @@ static bool partner(const struct place *p, cress_case *self)
     return self == NULL || p->c == NULL || (!own(p, self) && !case_gives_way(self, p->c));
 }
 
-/* The first in a line who really wants to has it. NULL: nobody. Nobody here is granted and stays
- * (3 in line.h), so the line may be served from the middle. */
-static struct place *meet(struct chan *c, struct line *line, cress_case *self)
+/* The same for a line in which there are cases, or for a case. Nobody here is granted and stays (3
+ * in line.h), so the line may be served from the middle. */
+static noinline struct place *meet_partner(struct chan *c, struct line *line, cress_case *self)
 {
     struct place *p = line_first(line), *found = NULL;
     while (p != NULL && found == NULL) {
@@ -110,6 +110,18 @@ static struct place *meet(struct chan *c, struct line *line, cress_case *self)
     if (line->next != NULL)
         line->next = line->ring.next;
     return found;
+}
+
+/* The first in a line who really wants to has it. NULL: nobody. */
+static inline struct place *meet(struct chan *c, struct line *line, cress_case *self)
+{
+    struct place *p = line_first(line);
+    if (p == NULL)
+        return NULL;
+    if (unlikely(self != NULL || p->c != NULL))
+        return meet_partner(c, line, self);
+    line_settle(line, &c->guard, p, 0);
+    return p;
 }
 
 /* 0; MET, the other side will run; -EAGAIN; -EPIPE; -ENOMEM. self: for a case. */
@@ -170,8 +182,10 @@ static void dropped(const struct wait_info *info)
         guard_leave(&c->guard);
 }
 
-/* In the guard, and leaves it: wait in a line until somebody has met us there. */
-static int wait_in(struct chan *c, struct waiting *w, struct cress_hub *h, cress_time timeout)
+/* In the guard, and leaves it: wait in a line until somebody has met us there. Inlined, as all
+ * between the user and the switch (park.h). */
+static always_inline int wait_in(struct chan *c, struct waiting *w, struct cress_hub *h,
+                                 cress_time timeout)
 {
     int error = line_wait(w->place.kind ? &c->receivers : &c->senders, &c->guard, w, h, timeout);
     guard_leave(&c->guard);

@@ -68,12 +68,11 @@ static inline void guard_leave(struct guard *g)
         guard_unlock(g);
 }
 
-/* Somebody is in a line where nobody was. */
+/* Somebody of that hub is in a line where nobody was; h: GUARD_SHARED for a shared object. */
 static inline void guard_joined(struct guard *g, struct cress_hub *h)
 {
     g->lines++;
-    if (likely(!guard_shared(g)))
-        g->hub = h;
+    g->hub = h;
 }
 
 /* Nobody is any more. */

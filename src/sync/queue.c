@@ -198,8 +198,8 @@ static int put_now(struct queue *q, const void *bytes)
     return 0;
 }
 
-/* In the guard, and leaves it. */
-static noinline int put_slowly(struct queue *q, const void *bytes, cress_time timeout)
+/* In the guard, and leaves it. Inlined, as all between the user and the switch (park.h). */
+static always_inline int put_slowly(struct queue *q, const void *bytes, cress_time timeout)
 {
     struct cress_hub *h;
     int error = line_enter(&q->guard, &h);
@@ -259,8 +259,8 @@ static int get_now(struct queue *q, void *bytes, enum kind kind)
 }
 
 /* Wait for an item, which may be given before its turn. */
-static int get_in_line(struct queue *q, void *item, struct cress_hub *h, cress_time timeout,
-                       enum kind kind)
+static always_inline int get_in_line(struct queue *q, void *item, struct cress_hub *h,
+                                     cress_time timeout, enum kind kind)
 {
     struct waiting w;
     waiting_init(&w, q, "getting from a queue", getter_dropped);
@@ -278,7 +278,7 @@ static int get_in_line(struct queue *q, void *item, struct cress_hub *h, cress_t
 }
 
 /* In the guard, and leaves it. */
-static noinline int get_slowly(struct queue *q, void *item, cress_time timeout, enum kind kind)
+static always_inline int get_slowly(struct queue *q, void *item, cress_time timeout, enum kind kind)
 {
     struct cress_hub *h;
     int error = line_enter(&q->guard, &h);

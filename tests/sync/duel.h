@@ -14,9 +14,11 @@
 
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
-enum { ROUNDS = 10000 };
+enum { ALL_ROUNDS = 10000 };
+static int rounds; /* those, or fewer if CRESS_TEST_ROUNDS says so */
 
 struct duel {
     const struct kind *kind;
@@ -61,7 +63,7 @@ static void *waits(void *arg)
     struct duel *d = arg;
     unsigned seed = 1;
     make_hub(d->hubs[0]);
-    for (int i = 0; i < ROUNDS; i++) {
+    for (int i = 0; i < rounds; i++) {
         meet(d, 3 * i + 1);
         d->got = d->kind->wait(limit(d, &seed));
         meet(d, 3 * i + 2);
@@ -93,7 +95,7 @@ static int fight(struct duel *d)
     d->kind->begin();
     CHECK_EQ(pthread_create(&thread, NULL, waits, d), 0);
     make_hub(d->hubs[1]);
-    for (int i = 0; i < ROUNDS; i++) {
+    for (int i = 0; i < rounds; i++) {
         meet(d, 3 * i + 1);
         cress_time t = limit(d, &seed);
         for (unsigned n = d->limited && !d->kind->meets ? seed % 4 : 0; n > 0; n--)
@@ -102,7 +104,7 @@ static int fight(struct duel *d)
         meet(d, 3 * i + 2);
         judge(d);
         in_time += d->got == 0;
-        if (i + 1 < ROUNDS)
+        if (i + 1 < rounds)
             d->kind->begin();
         meet(d, 3 * i + 3);
     }
@@ -122,10 +124,10 @@ static void all_duels(bool waiter_has_hub, bool helper_has_hub, bool limited)
                           .limited = limited };
         cress_time begun = cress_now();
         int in_time = fight(&d);
-        printf("%s: %d of %d had it, in %.1f s\n", d.kind->name, in_time, ROUNDS,
+        printf("%s: %d of %d had it, in %.1f s\n", d.kind->name, in_time, rounds,
                (double)(cress_now() - begun) / 1e9);
         fflush(stdout);
-        CHECK(limited || in_time == ROUNDS);
+        CHECK(limited || in_time == rounds);
     }
 }
 
@@ -147,7 +149,9 @@ static void all_duels(bool waiter_has_hub, bool helper_has_hub, bool limited)
             cmocka_unit_test(each_has_what_it_waits_for),                \
             cmocka_unit_test(when_time_runs_out_nothing_is_lost_either), \
         };                                                               \
-        printf("%d rounds each\n", ROUNDS);                              \
+        const char *fewer = getenv("CRESS_TEST_ROUNDS");                 \
+        rounds = fewer != NULL ? atoi(fewer) : ALL_ROUNDS;               \
+        printf("%d rounds each\n", rounds);                              \
         return RUN_TESTS_APART(tests);                                   \
     }
 
