@@ -1,8 +1,10 @@
 """What the tests share: scripts in a process of their own, and calls from other threads."""
 import gc
 import os
+import shutil
 import subprocess
 import sys
+import sysconfig
 import textwrap
 import threading
 import unittest
@@ -44,6 +46,15 @@ def in_thread(function, *args):
     if not fine:
         raise value
     return value
+
+
+def cannot_compile():
+    """Why no extension can be built here, or None."""
+    if shutil.which(os.environ.get("CC", "cc")) is None:
+        return "no C compiler"
+    if not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")):
+        return "no Python.h"
+    return None
 
 
 class Case(unittest.TestCase):

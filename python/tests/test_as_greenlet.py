@@ -1,13 +1,12 @@
 """cress.greenlet in the place of greenlet: for programs, their metadata, their extensions."""
 import os
-import shutil
 import subprocess
 import sys
 import sysconfig
 import tempfile
 import unittest
 
-from support import HERE, SOURCE, Case
+from support import HERE, SOURCE, Case, cannot_compile
 
 FACTS = """
 import greenlet
@@ -77,16 +76,7 @@ class OtherPrograms(Case):
             self.assertIn("usage: python -m cress.greenlet", out)
 
 
-def can_compile():
-    """Why no extension can be built here, or None."""
-    if shutil.which(os.environ.get("CC", "cc")) is None:
-        return "no C compiler"
-    if not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")):
-        return "no Python.h"
-    return None
-
-
-@unittest.skipIf(can_compile(), str(can_compile()))
+@unittest.skipIf(cannot_compile(), str(cannot_compile()))
 class Extensions(Case):
     def test_one_that_knows_greenlet_h_only_runs_unmodified(self):
         with tempfile.TemporaryDirectory() as folder:

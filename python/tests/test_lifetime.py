@@ -376,6 +376,40 @@ class Late(Case):
                 started.wait()
             """)
 
+    def test_a_daemon_thread_may_be_in_a_greenlet_at_the_end(self):
+        """When that last stood still it had frames that have ended since."""
+        out, _ = self.script("""
+            import threading, time, cress.greenlet as c
+            started = threading.Event()
+            def deeper(n):
+                return deeper(n - 1) if n else c.getcurrent().parent.switch()
+            def run():
+                deeper(300)
+                started.set()
+                time.sleep(60)
+            def thread():
+                g = c.greenlet(run)
+                g.switch()
+                g.switch()
+            threading.Thread(target=thread, daemon=True).start()
+            started.wait()
+            print("end")
+            """)
+        self.assertEqual(out, "end\n")
+
+    def test_exit_functions_have_greenlets(self):
+        """Also those that were registered before the import, which run last."""
+        out, _ = self.script("""
+            import atexit
+            def last():
+                main = c.getcurrent()
+                g = c.greenlet(lambda: main.switch(1) + 1)
+                print(g.switch(), g.switch(2))
+            atexit.register(last)
+            import cress.greenlet as c
+            """)
+        self.assertEqual(out, "1 3\n")
+
 
 if __name__ == "__main__":
     unittest.main()

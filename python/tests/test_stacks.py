@@ -62,7 +62,10 @@ class Sizes(Case):
             def run():
                 import asyncio, sqlite3, ctypes, decimal, email.mime.text, xml.dom.minidom
                 import socket, re
-                socket.getaddrinfo("localhost", 80)
+                try:
+                    socket.getaddrinfo("localhost", 80)
+                except socket.gaierror: # a machine without /etc/hosts
+                    pass
                 try:
                     import ssl
                     ssl.create_default_context()
@@ -107,7 +110,7 @@ class Memory(Case):
         out, _ = self.script("""
             import resource, sys
             import cress.greenlet as c
-            c.stack_size(64 << 20)
+            c.stack_size(16 << 20)
             main = c.getcurrent()
             first = c.greenlet(lambda: main.switch())
             first.switch()
@@ -121,7 +124,7 @@ class Memory(Case):
                     kept[-1].switch()
             except MemoryError:
                 pass
-            print(0 < len(kept) < 10, bool(kept[-1]), kept[-1].dead)
+            print(1 < len(kept) < 20, bool(kept[-1]), kept[-1].dead)
             # the heir of one that ends has no room either: its parent is told
             child = c.greenlet(lambda: c.stack_size(512 << 20), parent=kept.pop())
             del kept[-1]

@@ -1,5 +1,6 @@
 """What the stubs say is there, and what is there they say."""
 import ast
+import inspect
 import os
 import unittest
 
@@ -12,7 +13,7 @@ from support import Case
 
 class Stubs(Case):
     def names(self, name, of=None):
-        with open(os.path.join(os.path.dirname(cress.__file__), name)) as file:
+        with open(os.path.join(os.path.dirname(cress.__file__), name), "rb") as file:
             body = ast.parse(file.read()).body
         if of is not None:
             body = [n for n in body if isinstance(n, ast.ClassDef) and n.name == of][0].body
@@ -46,6 +47,21 @@ class Stubs(Case):
             self.assertTrue(getattr(module, name).__doc__, name)
         for name in ("switch", "throw", "run", "parent", "dead", "gr_frame", "gr_context"):
             self.assertTrue(getattr(greenlet, name).__doc__, name)
+
+    def test_signatures_can_be_read(self):
+        """Those that Python has no way to write are in the docstring only."""
+        self.assertEqual(str(inspect.signature(greenlet)), "(run=None, parent=None)")
+        self.assertEqual(str(inspect.signature(greenlet.switch)), "(self, /, *args, **kwargs)")
+        unwritten = set()
+        for of in (module, greenlet):
+            for name, value in vars(of).items():
+                if isinstance(value, (type(len), type(greenlet.switch))):
+                    try:
+                        inspect.signature(value)
+                    except ValueError as error:
+                        self.assertIn("no signature found", str(error))
+                        unwritten.add(name)
+        self.assertEqual(unwritten - {"__getstate__", "__reduce__"}, {"throw", "stack_size"})
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import time
 import unittest
 import weakref
 
+from cress import _greenlet
 from cress.greenlet import GreenletExit, error, getcurrent, greenlet
 
 from support import Case, in_thread, main_switch, suspended
@@ -34,6 +35,27 @@ class Threads(Case):
             g.parent = getcurrent()
             return g.switch() == threading.get_ident()
         self.assertTrue(in_thread(run))
+
+    def test_main_is_told_when_all_parents_have_moved_to_another_thread(self):
+        steps = [threading.Event(), threading.Event()]
+        parent = greenlet(lambda value: value)
+        g = greenlet(getcurrent().switch, parent)
+        g.switch()
+
+        def thread():
+            parent.parent = getcurrent()
+            steps[0].set()
+            steps[1].wait(10)
+        t = threading.Thread(target=thread)
+        t.start()
+        steps[0].wait(10)
+        try:
+            with self.assertRaisesRegex(error, "different thread"):
+                g.switch()
+        finally:
+            steps[1].set()
+            t.join(10)
+        self.assertTrue(g.dead)
 
     def test_another_threads_greenlet_is_refused(self):
         g = suspended()
@@ -151,6 +173,31 @@ class Threads(Case):
             t.join(30)
         self.assertEqual(results, [sum(range(1, 2000))] * 4)
 
+    def test_what_a_thread_lets_go_last_has_no_greenlets(self):
+        """Since 3.13 a thread's variables go before the rest of its Python state."""
+        class Thing:
+            def __del__(self):
+                try:
+                    greenlet(len)
+                    log.append("greenlets")
+                except RuntimeError as e:
+                    log.append(str(e))
+
+        def run():
+            getcurrent()
+            local.thing = Thing()
+        local, log, threads = threading.local(), [], _greenlet._threads()
+        t = threading.Thread(target=run)
+        t.start()
+        t.join(10)
+        for _ in range(100): # it goes a little later than its thread is joined
+            if log:
+                break
+            time.sleep(0.01)
+        self.assertEqual(log, ["greenlets" if sys.version_info >= (3, 13) else
+                               "this thread's Python state has ended"])
+        self.assertEqual(_greenlet._threads(), threads)
+
     def test_many_threads_come_and_go(self):
         for _ in range(50):
             g = in_thread(suspended)
@@ -224,6 +271,38 @@ class Fork(Case):
         self.assertEqual(self.child(look), "(True, ())")
         steps[1].set()
         t.join(10)
+
+    def test_one_that_another_thread_runs_is_lost_in_a_child_process(self):
+        """When it last stood still it had frames that have ended since."""
+        steps = [threading.Event(), threading.Event()]
+        kept = []
+
+        def deeper(n):
+            return deeper(n - 1) if n else main_switch()
+
+        def run():
+            deeper(300)
+            steps[0].set()
+            steps[1].wait(10)
+
+        def thread():
+            kept.append(suspended(run))
+            kept[0].switch()
+        t = threading.Thread(target=thread)
+        t.start()
+        steps[0].wait(10)
+
+        def look():
+            dead, frame = kept[0].dead, kept[0].gr_frame
+            with self.assertRaisesRegex(error, "which happens to have exited"):
+                kept[0].switch()
+            del kept[:]
+            gc.collect()
+            return dead, frame, suspended().switch()
+        self.assertEqual(self.child(look), "(True, None, ())")
+        steps[1].set()
+        t.join(10)
+        self.assertTrue(kept[0].dead)
 
 
 if __name__ == "__main__":

@@ -302,10 +302,14 @@ static void coro_main(void *value)
     struct thread *t = cress__thread;
     cress_coro *co = t->current;
     for (;;) {
-        if (co->kind == CORO_GREENLET)
-            value = t->hub_run(co);
-        else
+        if (co->kind == CORO_GREENLET) {
+            coro_body fn = t->hub_begin(co, &value);
+            value = fn(value);
+            if (unlikely(used_hub(co)))
+                t->hub_clear(co);
+        } else {
             value = coro_raw(co)->fn(coro_raw(co)->arg, value);
+        }
         co = coro_finish(t, co, &value, 0, false);
     }
 }

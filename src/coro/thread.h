@@ -30,6 +30,8 @@ struct eh_globals {
     unsigned int uncaught;
 };
 
+typedef void *(*coro_body)(void *arg); /* what a greenlet runs */
+
 struct thread {
     cress_coro *current;
     int *errno_at; /* this thread's errno: each coroutine finds its own again after a switch */
@@ -43,7 +45,10 @@ struct thread {
     struct list raw;          /* raw coroutines that have not been freed */
     struct cress_coro native;
 
-    void *(*hub_run)(cress_coro *co); /* a greenlet's body */
+    /* A greenlet begins: what it runs. coro_main() calls that itself: if another function did,
+     * it would be one more return that the processor predicts wrongly. */
+    coro_body (*hub_begin)(cress_coro *co, void **arg);
+    void (*hub_clear)(cress_coro *co); /* it has returned, and has something to clear away */
     /* The end of a greenlet: who comes next. Like a raw coroutine's on_exit. */
     cress_coro *(*hub_end)(cress_coro *co, void **value, int *error);
     void (*hub_done)(struct cress_hub *hub);             /* the thread ends */

@@ -96,8 +96,6 @@ static int leave(void *value, int error)
             hub_report(h, g, "main failed", error);
         exit(error < 0 ? EXIT_FAILURE : (int)(intptr_t)value);
     }
-    if (error == 0)
-        g->flags |= GREENLET_HAS_VALUE;
     coro_leave(h->thread, value, error);
 }
 

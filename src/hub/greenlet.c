@@ -11,7 +11,7 @@
 
 /* --- life ------------------------------------------------------------------------------------ */
 
-void *greenlet_run(cress_coro *co)
+cress_fn greenlet_begin(cress_coro *co, void **arg)
 {
     struct cress_greenlet *g = greenlet_of_block(co);
     g->flags |= GREENLET_STARTED;
@@ -20,11 +20,8 @@ void *greenlet_run(cress_coro *co)
         x->deferred = NULL; /* where on_discard was */
         marks_begin(co, cress_name(g));
     }
-    void *value = g->fn(g->value);
-    if (unlikely(co->scope != NULL || co->extra != NULL))
-        greenlet_clear(co);
-    g->flags |= GREENLET_HAS_VALUE;
-    return value;
+    *arg = g->value;
+    return g->fn;
 }
 
 void greenlet_discard(const struct cress_greenlet *g)
@@ -67,6 +64,8 @@ cress_coro *greenlet_end(cress_coro *self, void **value, int *error)
         timer_remove(&h->loop.timers, &((struct hub_extra *)self->extra)->timer);
         marks_end(self, cress_name(g));
     }
+    if (*error == 0)
+        g->flags |= GREENLET_HAS_VALUE;
     if (unlikely(self == h->main_co)) /* it has forked, see fork.c */
         exit(*error != 0 ? EXIT_FAILURE : EXIT_SUCCESS);
     cress_outcome_kind outcome = *error != 0                ? CRESS_FAILED

@@ -108,8 +108,8 @@ void greenlet_release(struct cress_greenlet *g);
 /* It will never run: its argument goes back to who knows how to free it. */
 void greenlet_discard(const struct cress_greenlet *g);
 
-/* The body of every greenlet, and its end: what the coroutine layer calls. */
-void *greenlet_run(cress_coro *co);
+/* The beginning and the end of every greenlet: what the coroutine layer calls. */
+cress_fn greenlet_begin(cress_coro *co, void **arg);
 cress_coro *greenlet_end(cress_coro *self, void **value, int *error);
 
 /* A greenlet leaves its function, on whichever way: the scopes that it left open are stopped, and

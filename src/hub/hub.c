@@ -457,7 +457,8 @@ noinline int cress__hub_make(struct cress_hub **out)
     t->hub_extras.size = sizeof(struct hub_extra);
     greenlet_init_main(h);
     t->hub = h;
-    t->hub_run = greenlet_run;
+    t->hub_begin = greenlet_begin;
+    t->hub_clear = greenlet_clear;
     t->hub_end = greenlet_end;
     t->hub_done = thread_ends;
     t->hub_successor = successor;

@@ -150,7 +150,8 @@ struct imap {
     cress_fn fn;
     cress_source_fn source;
     void *arg;
-    struct list tasks; /* in the order in which they will be told */
+    struct list tasks; /* in the order in which they began */
+    struct list over;  /* of an unordered one: in that in which they ended, no longer in `tasks` */
     struct guard guard;
     struct line consumers, feeders;
     struct cress_greenlet *feeder; /* a reference until it is through */
@@ -180,16 +181,18 @@ static void release(struct imap *imap)
         cress__free(imap);
 }
 
-static struct task *first_task(const struct imap *imap)
+/* The task that is told next; NULL: it is not over, or there is none. */
+static struct task *next_task(const struct imap *imap)
 {
-    return list_empty(&imap->tasks) ? NULL : container_of(imap->tasks.next, struct task, node);
+    const struct list *from = imap->unordered ? &imap->over : &imap->tasks;
+    struct task *t = list_empty(from) ? NULL : container_of(from->next, struct task, node);
+    return t != NULL && t->over ? t : NULL;
 }
 
 /* Whether the next call can tell something. */
 static bool tells(const struct imap *imap)
 {
-    const struct task *t = first_task(imap);
-    return t != NULL ? t->over : imap->feeder == NULL;
+    return next_task(imap) != NULL || (imap->feeder == NULL && list_empty(&imap->tasks));
 }
 
 static void tell(struct imap *imap)
@@ -209,12 +212,9 @@ static void task_ended(void *arg, struct cress_greenlet *g)
         list_remove(&t->node);
         cress__free(t);
     } else {
-        if (imap->unordered) { /* those that are over come first, in the order in which they were */
+        if (imap->unordered) {
             list_remove(&t->node);
-            struct list *at = imap->tasks.next;
-            while (at != &imap->tasks && container_of(at, struct task, node)->over)
-                at = at->next;
-            list_insert_before(at, &t->node);
+            list_push(&imap->over, &t->node);
         }
         tell(imap);
     }
@@ -333,6 +333,7 @@ static int begin(cress_group *group, cress_imap *public, cress_fn fn, cress_sour
         return error;
     }
     list_init(&imap->tasks);
+    list_init(&imap->over);
     imap->refs = 2;
     imap->group = group_inside(group);
     imap->fn = fn;
@@ -374,7 +375,7 @@ int cress_imap_next(cress_imap *public, cress_time timeout, void **value, int *e
             return failed;
         left = cress_left(deadline);
     }
-    struct task *t = first_task(imap);
+    struct task *t = next_task(imap);
     if (t == NULL) {
         failed = imap->error != 0 ? imap->error : -ENOENT;
         imap->error = 0;
@@ -400,6 +401,7 @@ void cress_imap_done(cress_imap *public)
     imap->abandoned = true;
     struct list todo, *node;
     list_init(&todo);
+    list_splice(&todo, &imap->over);
     list_splice(&todo, &imap->tasks);
     while ((node = list_pop(&todo)) != NULL) {
         struct task *t = container_of(node, struct task, node);

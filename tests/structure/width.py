@@ -26,7 +26,7 @@ def written_by_hand(tree):
 
 
 def is_script(path):
-    return path.suffix == "" and path.is_file() and path.open("rb").read(2) == b"#!"
+    return path.suffix == "" and path.is_file() and path.read_bytes()[:2] == b"#!"
 
 
 def problems(tree):

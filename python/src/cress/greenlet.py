@@ -7,7 +7,6 @@ for a whole program:
     python -m cress.greenlet [-m MODULE | PROGRAM] [ARGUMENT...]
 """
 
-import atexit as _atexit
 import gc as _gc
 
 from . import _greenlet
@@ -24,8 +23,6 @@ __version__ = "3.1.1"
 GREENLET_USE_CONTEXT_VARS = True
 GREENLET_USE_GC = True
 GREENLET_USE_TRACING = True
-
-_atexit.register(_greenlet._go_down)
 
 
 def _after_collection(phase, info, rest=_greenlet._rest):

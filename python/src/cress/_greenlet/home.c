@@ -12,6 +12,7 @@ __thread struct home *home_here __attribute__((tls_model("initial-exec")));
 
 static const char capsule_name[] = "cress.greenlet home";
 static size_t n_homes;
+static __thread uint64_t ended; /* the Python state of this thread whose home has ended, by id */
 
 /* --- the hooks: what runs is exchanged with every switch ------------------------------------- */
 
@@ -84,7 +85,8 @@ static void home_end(PyObject *capsule);
 /* (1) */
 static int hang_in(struct home *h)
 {
-    PyObject *dict = PyThreadState_GetDict();
+    /* Asked after its end, the state would make a dictionary that nobody lets go. */
+    PyObject *dict = pystate_id(h->tstate) != ended ? PyThreadState_GetDict() : NULL;
     if (dict == NULL) {
         PyErr_SetString(PyExc_RuntimeError, "this thread's Python state has ended");
         return -1;
@@ -199,26 +201,29 @@ void home_see_to_doomed(struct home *h)
 
 /* --- the end --------------------------------------------------------------------------------- */
 
-/* The thread's Python state is being cleared: see (1) and (4). */
+/* The thread's Python state is being cleared: see (1), (4) and (5). */
 static void home_end(PyObject *capsule)
 {
     struct home *h = PyCapsule_GetPointer(capsule, capsule_name);
-    bool here = home_here == h && h->current == h->main;
-    if (here && !pystate_finalizing())
-        home_see_to_doomed(h);
-    h->alive = false;
-    n_homes--;
-    if (here) {
+    if (home_here == h) {
+        if (h->current == h->main && !pystate_finalizing())
+            home_see_to_doomed(h);
         cress_coro_set_hooks(NULL);
         home_here = NULL;
+        ended = pystate_id(h->tstate);
     }
+    h->alive = false;
+    n_homes--;
+    if (h->current != h->main)
+        green_lose(h->current); /* (5) */
     while (h->n_doomed > 0)
         Py_DECREF(h->doomed[--h->n_doomed]);
     free(h->doomed);
     h->doomed = NULL;
     Py_CLEAR(h->trace);
-    Py_XDECREF(h->current->self);
+    PyGreenlet *last = h->current->self;
     h->current = NULL;
+    Py_DECREF(last);
     green_forget_main(h->main);
     free(h->main_py);
     home_unref(h);

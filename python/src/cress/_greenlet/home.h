@@ -2,7 +2,8 @@
  *
  * (1) A home begins with the first use of greenlets in a thread and ends with the thread's Python
  *     state: it hangs in the dictionary of that, whose end takes it along, in the dying thread.
- *     Greenlets may outlive it: they count in `refs`.
+ *     What else was in the dictionary may run code after that: it gets no second home, which nobody
+ *     would end. Greenlets may outlive a home: they count in `refs`.
  * (2) `current` changes in the enter hook and nowhere else, so that it says who runs whatever makes
  *     the switch. It owns a reference to the object of whom it names.
  * (3) What ends in another thread than its own is put into `doomed` of its home, and is seen to by
@@ -10,6 +11,9 @@
  * (4) Of a home that has ended no greenlet runs again. Those that are suspended then and that
  *     somebody refers to stay as they are, their frames can be looked at; when they go, what their
  *     frames refer to is let go without running them.
+ * (5) A home may be ended by another thread, while a greenlet of it runs: in a child process, where
+ *     the other threads are gone, and at the end of the interpreter, where daemon threads stand
+ *     still. That greenlet is lost.
  */
 #ifndef CRESS_GREENLET_HOME_H
 #define CRESS_GREENLET_HOME_H

@@ -24,8 +24,7 @@ PyGreenlet *green_new(PyTypeObject *type)
     if (h == NULL)
         return NULL;
     if (PyType_HasFeature(type, Py_TPFLAGS_IS_ABSTRACT)) /* object() says what is missing */
-        return (PyGreenlet *)PyObject_CallMethod((PyObject *)&PyBaseObject_Type, "__new__", "O",
-                                                 type);
+        return (PyGreenlet *)PyBaseObject_Type.tp_new(type, green_empty_tuple, NULL);
     PyGreenlet *self = (PyGreenlet *)type->tp_alloc(type, 0);
     if (self == NULL)
         return NULL;
@@ -67,6 +66,15 @@ void green_abandon(struct green *g)
     Py_CLEAR(g->kwargs);
     home_unlink(h, g);
     stacks_free(g->co);
+    g->co = NULL;
+}
+
+/* What the interpreter kept for it when it last stood still is out of date, and what it has on its
+ * stack now is not known: both stay, and whatever its frames refer to. */
+void green_lose(struct green *g)
+{
+    home_unlink(g->home, g);
+    g->state = GREEN_ENDED;
     g->co = NULL;
 }
 

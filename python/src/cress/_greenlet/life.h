@@ -22,6 +22,9 @@ void green_kill(struct home *h, struct green *g);
 /* End one that is suspended and whose thread has ended: it will not run again. */
 void green_abandon(struct green *g);
 
+/* Its thread vanished while it ran. */
+void green_lose(struct green *g);
+
 /* It has ended by itself: give back what it ran on. */
 void green_bury(struct home *h, struct green *g);
 

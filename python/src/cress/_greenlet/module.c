@@ -10,14 +10,12 @@
 
 PyObject *green_error, *green_exit, *green_empty_tuple;
 
-static bool at_exit; /* the interpreter goes down: see green_current() */
-
 PyGreenlet *green_current(void)
 {
     struct home *h = home_get();
     if (h == NULL)
         return NULL;
-    if (at_exit) {
+    if (pystate_finalizing()) {
         PyErr_SetString(PyExc_RuntimeError, "greenlet is being finalized");
         return NULL;
     }
@@ -30,14 +28,6 @@ static PyObject *get_current(PyObject *module, PyObject *unused)
     (void)module;
     (void)unused;
     return (PyObject *)green_current();
-}
-
-static PyObject *go_down(PyObject *module, PyObject *unused)
-{
-    (void)module;
-    (void)unused;
-    at_exit = true;
-    return new_ref(Py_None);
 }
 
 /* For tests of greenlet, which ask how its implementation is doing. */
@@ -57,7 +47,7 @@ static PyMethodDef functions[] = {
     { "gettrace", trace_get, METH_NOARGS,
       "gettrace()\n--\n\nThe callback of settrace(), or None." },
     { "stack_size", stacks_size, METH_VARARGS,
-      "stack_size([bytes])\n--\n\n"
+      "stack_size([bytes])\n\n"
       "How much address space a greenlet's stack has, 64 KiB to 1 GiB; with an argument, those\n"
       "that are started from now on. Returns the size of before." },
     { "trim", stacks_trim, METH_NOARGS,
@@ -66,7 +56,6 @@ static PyMethodDef functions[] = {
       "all, of suspended greenlets what lies below. Returns how many stacks did." },
     { "_rest", stacks_rest, METH_NOARGS,
       "Stacks that have rested since the full collection before give pages back. How many did." },
-    { "_go_down", go_down, METH_NOARGS, NULL },
     { "_threads", count_threads, METH_NOARGS, "How many threads use greenlets." },
     { NULL, NULL, 0, NULL },
 };

@@ -3,6 +3,7 @@
  *     NEW    -> ACTIVE    [switch_to: its first switch]
  *     ACTIVE -> ENDED     [green_main: its function has returned]
  *     ACTIVE -> ENDED     [green_abandon: it can never run again]
+ *     ACTIVE -> ENDED     [green_lose: its thread vanished while it ran]
  *
  * The object that Python sees has the 40 bytes of greenlet.h, which are compiled into other
  * people's extensions. All that is ours is behind its last pointer.

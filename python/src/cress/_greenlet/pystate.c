@@ -38,6 +38,18 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+/* Before the inner headers, which other versions may not have. */
+#if PY_VERSION_HEX < 0x03080000 || \
+    (PY_VERSION_HEX >= 0x030F0000 && !defined(CRESS_GREENLET_UNKNOWN_PYTHON))
+#error "cress.greenlet knows CPython 3.8 to 3.14: go through the table above for this version"
+#endif
+#ifdef PYPY_VERSION
+#error "cress.greenlet is for CPython: PyPy has greenlets of its own"
+#endif
+#ifdef Py_GIL_DISABLED
+#error "cress.greenlet does not support free-threaded Python: it relies on the GIL"
+#endif
+
 #if PY_VERSION_HEX >= 0x030B0000
 #define Py_BUILD_CORE 1
 #undef _PyGC_FINALIZED /* which pycore_gc.h defines again */
@@ -57,19 +69,7 @@
 #include "pystate.h"
 
 #include <stddef.h>
-#include <stdint.h>
 #include <string.h>
-
-#if PY_VERSION_HEX < 0x03080000 || \
-    (PY_VERSION_HEX >= 0x030F0000 && !defined(CRESS_GREENLET_UNKNOWN_PYTHON))
-#error "cress.greenlet knows CPython 3.8 to 3.14: go through the table above for this version"
-#endif
-#ifdef PYPY_VERSION
-#error "cress.greenlet is for CPython: PyPy has greenlets of its own"
-#endif
-#ifdef Py_GIL_DISABLED
-#error "cress.greenlet does not support free-threaded Python: it relies on the GIL"
-#endif
 
 #define FROM(minor) (PY_VERSION_HEX >= (0x03000000 | (minor) << 16))
 #define BEFORE(minor) (!FROM(minor))
@@ -597,6 +597,11 @@ void pystate_tracing_on(PyThreadState *t)
     t->use_tracing = on;
 #endif
 #endif
+}
+
+uint64_t pystate_id(PyThreadState *t)
+{
+    return t->id;
 }
 
 bool pystate_in_main_interpreter(void)

@@ -15,6 +15,7 @@
 #include <Python.h>
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct pystate;
 
@@ -58,6 +59,9 @@ void pystate_tracing_on(PyThreadState *t);
 /* What older versions have under other names. */
 void pystate_set_refcount(PyObject *object, Py_ssize_t n);
 bool pystate_is_tracked(PyObject *object);
+
+/* No two states of a process have the same, nor 0. */
+uint64_t pystate_id(PyThreadState *t);
 
 /* Whether this is the first interpreter of the process. */
 bool pystate_in_main_interpreter(void);

@@ -229,7 +229,8 @@ static struct green *destination(struct home *h, struct green *g, PyObject *args
 /* --- the life of one that was started -------------------------------------------------------- */
 
 /* Who goes on after g, and what that is given: its parent, and where that cannot be, its parent
- * with the exception why. */
+ * with the exception why. Parents may be moved to another thread until they start: where all have
+ * been, the main greenlet is told. */
 static struct green *choose_heir(struct home *h, struct green *g, PyObject *result,
                                  PyObject **value)
 {
@@ -240,8 +241,8 @@ static struct green *choose_heir(struct home *h, struct green *g, PyObject *resu
         if (heir != NULL)
             return heir;
     }
-    PyErr_WriteUnraisable((PyObject *)g->self);
-    Py_FatalError("greenlet: no parent can go on");
+    *value = NULL;
+    return h->main;
 }
 
 /* The body of every coroutine: from a first switch to an end, of which what it returns is brought

@@ -276,7 +276,7 @@ static PyMethodDef methods[] = {
       "its own, that returns the argument, where there is one and no keyword; else the tuple, the\n"
       "dictionary, or both in a tuple. A switch to a greenlet that has ended goes to its parent." },
     { "throw", method_throw, METH_VARARGS,
-      "throw($self, type=GreenletExit, value=None, traceback=None, /)\n--\n\n"
+      "throw(type=GreenletExit, value=None, traceback=None)\n\n"
       "As switch(), but the other side's switch raises this exception." },
     { "__getstate__", method_getstate, METH_NOARGS, "A greenlet cannot be pickled or copied." },
     { NULL, NULL, 0, NULL },
