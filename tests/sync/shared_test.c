@@ -398,7 +398,8 @@ static void *locks_in_a_greenlet(void *arg)
     cress_greenlet *g = cress_spawn(locks_and_stays, arg);
     CHECK_EQ(cress_join(g, CRESS_FOREVER), 0);
     cress_unref(g);
-    CHECK_EQ(cress_hub_destroy(0), 0); /* and the thread goes on */
+    CHECK_EQ(cress_hub_destroy(0), 0);
+    CHECK_EQ(cress_mutex_try_lock(&cond_mutex), -EOWNERDEAD); /* the thread goes on */
     return NULL;
 }
 
