@@ -68,11 +68,12 @@ static inline void guard_leave(struct guard *g)
         guard_unlock(g);
 }
 
-/* Somebody of that hub is in a line where nobody was; h: GUARD_SHARED for a shared object. */
+/* Somebody of that hub is in a line where nobody was. */
 static inline void guard_joined(struct guard *g, struct cress_hub *h)
 {
     g->lines++;
-    g->hub = h;
+    if (likely(!guard_shared(g))) /* else others read it meanwhile */
+        g->hub = h;
 }
 
 /* Nobody is any more. */

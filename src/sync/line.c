@@ -53,7 +53,7 @@ noinline int line_wait_shared(struct line *line, struct guard *g, struct waiting
     bell_begin(&bell, h);
     w->place.bell = &bell;
     w->info.judges = true;
-    line_join(line, g, &w->place, GUARD_SHARED);
+    line_join(line, g, &w->place, h);
     while (!w->place.granted && error == 0) {
         if (left == 0) {
             error = -ETIMEDOUT;
@@ -105,7 +105,7 @@ void line_join_case(struct line *line, struct guard *g, cress_case *c, bool now)
     if (guard_shared(g) && now)
         cress_case_fire(c);
     if (!list_linked(&p->place.node))
-        line_join(line, g, &p->place, guard_shared(g) ? GUARD_SHARED : case_hub(c));
+        line_join(line, g, &p->place, case_hub(c));
 }
 
 int line_leave_case(struct line *line, struct guard *g, cress_case *c)

@@ -109,7 +109,6 @@ static inline bool line_has_granted(const struct line *line)
     return line->next != NULL && line->next != line->ring.next;
 }
 
-/* h as for guard_joined(). */
 static inline void line_join(struct line *line, struct guard *g, struct place *p,
                              struct cress_hub *h)
 {
@@ -118,7 +117,7 @@ static inline void line_join(struct line *line, struct guard *g, struct place *p
         line->next = &line->ring;
         guard_joined(g, h);
     }
-    invariant(g->hub == h);
+    invariant(g->hub == h || guard_shared(g));
     list_push(&line->ring, &p->node);
     if (line->next == &line->ring)
         line->next = &p->node;
