@@ -200,10 +200,10 @@ static void values(void)
  * limit does. Items need memory for the first of them, shared or not. */
 static void shared_objects(void)
 {
-    cress_event e;
-    cress_sem s;
-    cress_mutex m;
-    cress_cond c;
+    cress_event e = { { 0 } };
+    cress_sem s = { { 0 } };
+    cress_mutex m = { { 0 } };
+    cress_cond c = { { 0 } };
     cress_queue q = { { 0 } };
     cress_queue_options o = CRESS_QUEUE_OPTIONS_INIT;
     int item = 1;
