@@ -218,9 +218,13 @@ static inline void let_go(struct mutex *m)
     pass_on(m);
 }
 
-static noinline int unlock_shared(struct mutex *m)
+static noinline int unlock_slowly(struct mutex *m)
 {
-    int error = guard_lock(&m->guard);
+    if (m == NULL)
+        return -EINVAL;
+    if (!guard_shared(&m->guard) && !owned(m))
+        return -EPERM;
+    int error = guard_enter(&m->guard);
     if (error < 0)
         return error;
     if (!owned(m))
@@ -229,27 +233,20 @@ static noinline int unlock_shared(struct mutex *m)
         m->depth--;
     else
         let_go(m);
-    guard_unlock(&m->guard);
+    guard_leave(&m->guard);
     return error;
 }
 
 int cress_mutex_unlock(cress_mutex *public)
 {
     struct mutex *m = mutex_inside(public);
-    if (unlikely(m == NULL))
-        return -EINVAL;
-    if (unlikely(guard_shared(&m->guard)))
-        return unlock_shared(m);
-    if (unlikely(!owned(m)))
-        return -EPERM;
-    if (unlikely(m->depth > 0)) {
-        m->depth--;
+    const struct thread *t = cress__thread;
+    if (likely(m != NULL && m->guard.hub == NULL && m->depth == 0 && t != NULL &&
+               m->owner.co == t->current)) {
+        m->owner.co = NULL;
         return 0;
     }
-    m->owner.co = NULL;
-    if (unlikely(m->guard.hub != NULL))
-        pass_on(m);
-    return 0;
+    return unlock_slowly(m);
 }
 
 /* --- for conditions -------------------------------------------------------------------------- */
