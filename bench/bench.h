@@ -8,7 +8,7 @@
  *
  * and nothing else on stdout. Each row runs in a process of its own, forked before any library is
  * set up, so that no row inherits another one's stacks, caches or timers. The process is pinned to
- * one core, the last one it may use; rows of several threads spread again.
+ * one core, the last one it may use; rows that say so have two.
  *
  * --quick makes every row smaller; it shows that the programs run, its figures mean nothing.
  */
@@ -202,26 +202,22 @@ static inline void bench_touch(void *p)
     __asm__ volatile("" : : "r"(p) : "memory");
 }
 
-static cpu_set_t bench_allowed;
-
-static inline void bench_pin(void)
+/* The last n cores of those that the process may use. */
+static inline void bench_cores(int n)
 {
-    cpu_set_t one;
-    if (sched_getaffinity(0, sizeof bench_allowed, &bench_allowed) != 0)
+    static cpu_set_t allowed;
+    static bool known;
+    if (!known && sched_getaffinity(0, sizeof allowed, &allowed) != 0)
         return;
-    for (size_t i = CPU_SETSIZE; i-- > 0;)
-        if (CPU_ISSET(i, &bench_allowed)) {
-            CPU_ZERO(&one);
-            CPU_SET(i, &one);
-            sched_setaffinity(0, sizeof one, &one);
-            return;
+    known = true;
+    cpu_set_t some;
+    CPU_ZERO(&some);
+    for (size_t i = CPU_SETSIZE; i-- > 0 && n > 0;)
+        if (CPU_ISSET(i, &allowed)) {
+            CPU_SET(i, &some);
+            n--;
         }
-}
-
-/* For a row of several threads: all cores again that the program was given. */
-static inline void bench_spread(void)
-{
-    sched_setaffinity(0, sizeof bench_allowed, &bench_allowed);
+    sched_setaffinity(0, sizeof some, &some);
 }
 
 static inline int bench_main(const bench_row *rows, int argc, char **argv)
@@ -232,7 +228,7 @@ static inline int bench_main(const bench_row *rows, int argc, char **argv)
         files.rlim_cur = files.rlim_max;
         setrlimit(RLIMIT_NOFILE, &files);
     }
-    bench_pin();
+    bench_cores(1);
     if (argc > 1 && strcmp(argv[1], "--quick") == 0) {
         bench_quick = true;
         first = 2;

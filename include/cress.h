@@ -16,6 +16,8 @@
  *     cress/chan.h      channels
  *     cress/group.h     groups and pools of greenlets
  *     cress/key.h       greenlet-local values
+ *     cress/offload.h   blocking calls in another thread
+ *     cress/threadpool.h  pools of threads
  *     cress/io.h        read, write, accept, ... on plain file descriptors
  *     cress/net.h       addresses, dial, listen
  *     cress/server.h    a server that runs a greenlet for each connection
@@ -38,10 +40,12 @@
 #include <cress/key.h>
 #include <cress/loop.h>
 #include <cress/net.h>
+#include <cress/offload.h>
 #include <cress/queue.h>
 #include <cress/scope.h>
 #include <cress/server.h>
 #include <cress/sync.h>
+#include <cress/threadpool.h>
 #include <cress/wait.h>
 #include <cress/waiter.h>
 

@@ -53,7 +53,7 @@ static double round_trips(side_fn fn, long n)
 static void repeat(const char *name, long n, side_fn fn)
 {
     double ns[BENCH_REPEATS];
-    bench_spread();
+    bench_cores(2);
     for (int i = 0; i < BENCH_REPEATS; i++)
         ns[i] = round_trips(fn, bench_steps(n));
     bench_print(name, bench_best(ns, BENCH_REPEATS), "ns");

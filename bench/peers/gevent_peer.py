@@ -13,6 +13,7 @@ import gevent.lock
 import gevent.pool
 import gevent.queue
 import gevent.socket
+import gevent.threadpool
 import rows
 
 
@@ -273,6 +274,35 @@ def pool_map(name, n):
     repeat(name, n, lambda n: gevent.pool.Pool(100).map(same, range(n)))
 
 
+def work(i=None):
+    return i
+
+
+def offload_row(cores, at_once):
+    def row(name, n):
+        rows.cores(cores)
+        pool = gevent.get_hub().threadpool
+        left = 0
+
+        def calls(n):
+            nonlocal left
+            left = n
+
+            def offloads():
+                nonlocal left
+                while left > 0:
+                    left -= 1
+                    pool.apply(work)
+            gevent.joinall([gevent.spawn(offloads) for _ in range(at_once)])
+        repeat(name, n, calls)
+    return row
+
+
+def threadpool_map(name, n):
+    pool = gevent.threadpool.ThreadPool(10)
+    repeat(name, n, lambda n: pool.map(work, range(n)))
+
+
 if __name__ == "__main__":
     rows.main([
         ("yield_2", yield_row, 2),
@@ -290,6 +320,11 @@ if __name__ == "__main__":
         ("queue_100", queue_100, 50000),
         ("event_10000", event_10000, 10000),
         ("pool_map", pool_map, 10000),
+        ("offload", offload_row(1, 1), 10000),
+        ("offload_two_cores", offload_row(2, 1), 5000),
+        ("offload_100", offload_row(1, 100), 10000),
+        ("offload_100_two_cores", offload_row(2, 100), 10000),
+        ("threadpool_map", threadpool_map, 5000),
         ("parked_100000", parked, 100000),
         ("parked_1000000", parked, 1000000),
         ("sleepers_100000", sleepers, 100000),

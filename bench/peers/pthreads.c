@@ -370,7 +370,7 @@ static double between_threads(long n)
 
 static void threads_pingpong(const char *name, long n)
 {
-    bench_spread();
+    bench_cores(2);
     repeat(name, n, between_threads);
 }
 

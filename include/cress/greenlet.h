@@ -10,6 +10,17 @@
  *
  * References: cress_spawn() gives one; it keeps the memory, not the greenlet running. Give it back
  * with cress_unref(). The hub holds one of its own until the greenlet has ended and its links ran.
+ *
+ * Threads: a greenlet is its hub's thread's; from any other one calls for it say -EXDEV, or
+ * -EOWNERDEAD once its hub has ended, and its references are not even to be counted there before
+ * that thread has ended. One that was spawned as `shared` is for all: any thread may cress_join(),
+ * cress_get() and cress_joinall() it, cress_kill() and cress_killall() it, cress_link() and
+ * cress_unlink() it, wait for it as a case, count its references, and ask cress_started() to
+ * cress_error(), cress_id() and cress_name() (which nobody may set meanwhile). A thread without a
+ * hub gets one when it waits. A wait from elsewhere needs memory, and counts like a wait for a
+ * descriptor, against deadlocks and in cress_run(). If the hub of a shared greenlet ends before the
+ * greenlet does, those calls say -EOWNERDEAD. value_free is called in the thread that drops the
+ * last reference.
  */
 #ifndef CRESS_GREENLET_H
 #define CRESS_GREENLET_H
@@ -64,10 +75,10 @@ typedef struct cress_spawn_options {
     void (*value_free)(void *value); /**< called with what its function returned, killed or not,
                                           when the last reference goes; must not block */
     cress_time defer_limit;          /**< how long its deferred functions may take in all; 0: 5 s */
-    cress_hub *hub;                  /**< NULL: this thread's */
+    cress_hub *hub;                  /**< where it starts; NULL: this thread's */
     bool daemon;  /**< does not keep cress_run() going, nor count against a deadlock */
-    bool any_hub; /**< another hub may start it if this one is busy */
-    bool shared;  /**< may be joined, killed and linked from other threads */
+    bool any_hub; /**< another hub may start it if this one is busy: reserved */
+    bool shared;  /**< may be joined, killed and linked from other threads, see above */
     bool inherit; /**< begins with those values of its spawner that are inherited, cress/key.h */
 } cress_spawn_options;
 
@@ -76,11 +87,16 @@ typedef struct cress_spawn_options {
 
 /** Spawn with options. out = NULL: no reference is wanted (as cress_go()).
  *
+ * On another thread's hub it starts when that hub comes to it; its name, what it inherits and its
+ * options are fixed here. Without shared it is that hub's alone, and no reference can be had. If
+ * that hub ends before it runs, on_discard is called there.
+ *
  * Never switches. Any thread.
  *
  * @return 0; -EINVAL, fn is NULL, size is not set, a time is negative, a stack larger than 1 GiB;
- *         -ENOMEM, -EMFILE; -EXDEV, another thread's hub without shared; -EOWNERDEAD, that hub has
- *         ended; -ENOTSUP, any_hub and shared: reserved for later
+ *         -ENOMEM, -EMFILE; -EXDEV, a reference is wanted to one of another hub that is not shared;
+ *         -EOWNERDEAD, that hub has ended (arg is the caller's; the pointer may be any, as in
+ *         cress_call_on()); -ENOTSUP, any_hub: reserved for later
  */
 CRESS_API int cress_spawn_with(const cress_spawn_options *options, cress_fn fn, void *arg,
                                cress_greenlet **out);
@@ -100,7 +116,7 @@ CRESS_API int cress_go(cress_fn fn, void *arg);
  *
  * @return 0; -ETIMEDOUT; -EAGAIN, timeout is 0 and it is alive; -ECANCELED; -EDEADLK, g is the
  *         caller, or main waits and nothing can ever wake it; -EINVAL; -EPERM, in a callback;
- *         -EXDEV; -EOWNERDEAD
+ *         -EXDEV; -EOWNERDEAD, g was ended by the end of its hub; -ENOMEM, -EMFILE
  */
 CRESS_API int cress_join(cress_greenlet *g, cress_time timeout);
 
@@ -123,9 +139,10 @@ typedef struct cress_join_options {
 #define CRESS_JOIN_OPTIONS_INIT CRESS__SIZED(cress_join_options)
 
 /** Wait until all of n greenlets have ended, or as many as the options say. Duplicates and NULLs
- * are fine. With raise_error, the result is the error of the one that failed first in time.
+ * are fine. With raise_error, the result is the error of the one that failed first in time (of one
+ * hub: the times of two are not compared).
  *
- * Switches unless enough have ended. A cancellation point. The hub's thread.
+ * Switches unless enough have ended. A cancellation point. Their thread, or any for shared ones.
  *
  * @param ended  if not NULL: how many had ended, always written
  * @return 0; -ETIMEDOUT; -EAGAIN; -ECANCELED; -EDEADLK, the caller is among those that must end, or
@@ -145,7 +162,8 @@ CRESS_API int cress_joinall(cress_greenlet *const *gs, size_t n, cress_time time
  * g's thread, or any if it is shared.
  *
  * @return 0; -ETIMEDOUT; -ECANCELED; -EINVAL, also for the main greenlet, which only ends with its
- *         thread (cress_throw() reaches it); -EPERM, waiting in a callback; -EXDEV; -EOWNERDEAD
+ *         thread (cress_throw() reaches it); -EPERM, waiting in a callback; -EXDEV; -EOWNERDEAD;
+ *         waiting for a shared one: -ENOMEM, -EMFILE
  */
 CRESS_API int cress_kill(cress_greenlet *g, cress_time timeout);
 
@@ -260,16 +278,18 @@ typedef struct cress_link_node {
 /** Called in the hub when g has ended. A negative result goes to the error hook. */
 typedef int (*cress_link_fn)(cress_greenlet *g, void *arg);
 
-/** Have fn(g, arg) called by the hub after g has ended, in the order of the calls; if it has ended
- * already, in the next turn, never at once. The node is in use until the call begins.
+/** Have fn(g, arg) called by this thread's hub after g has ended, in the order of the calls; if it
+ * has ended already, in the next turn, never at once. The node is in use until the call begins. Of
+ * a shared greenlet of another thread it is called when it was ended by the end of its hub, too.
+ * When this thread's hub ends before, it is not called: cress_unlink() makes the node free.
  *
  * Never switches. g's thread, or any if it is shared.
  *
- * @return 0; -EINVAL; -EALREADY, the node is in use; -EXDEV
+ * @return 0; -EINVAL; -EALREADY, the node is in use; -EXDEV; -EOWNERDEAD; -ENOMEM, -EMFILE
  */
 CRESS_API int cress_link(cress_greenlet *g, cress_link_node *node, cress_link_fn fn, void *arg);
 
-/** Take a link back; no error if it is not in use. Never switches. g's thread. */
+/** Take a link back; no error if it is not in use. Never switches. The thread that linked it. */
 CRESS_API void cress_unlink(cress_link_node *node);
 
 /* --- time ------------------------------------------------------------------------------------ */

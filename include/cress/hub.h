@@ -44,8 +44,10 @@ CRESS_API cress_hub *cress_hub_current(void);
  * that never ran are discarded. All others, daemons too, are killed and given grace to end; those
  * that do not are abandoned and named to the error hook, and so are raw coroutines that wait in it.
  * Functions that main deferred are called first, and all watchers stopped. Timers and descriptors
- * are forgotten, not closed; posted callbacks do not run. The next call that needs one makes a new
- * hub. The end of a thread gives a second of grace.
+ * are forgotten, not closed; posted callbacks do not run. What other threads have begun for one of
+ * its greenlets, by cress_offload() or cress_call_on(), is waited for, after the grace and however
+ * long it takes; who calls on this hub, or joins one of its greenlets, is told -EOWNERDEAD.
+ * The next call that needs one makes a new hub. The end of a thread gives a second of grace.
  *
  * Switches. Only from the main greenlet.
  *
@@ -62,7 +64,8 @@ CRESS_API cress_loop *cress_hub_loop(cress_hub *hub);
 
 /** From the main greenlet: let everything run until there is nothing left that could, or the
  * timeout elapsed. As gevent.wait() without objects: what counts as left are greenlets that are not
- * daemons, referenced watchers and timers. Can be called again and again.
+ * daemons, referenced watchers and timers, what other threads do for this hub (offloaded calls,
+ * jobs, calls on other hubs, joins of their greenlets), and holds. Can be called again and again.
  *
  * Switches. A cancellation point (of a scope around it). Main greenlet only.
  *
@@ -72,6 +75,53 @@ CRESS_API cress_loop *cress_hub_loop(cress_hub *hub);
  *         cress_hub_get()
  */
 CRESS_API int cress_run(cress_time timeout);
+
+/* --- for other threads ---------------------------------------------------------------------- */
+
+/** Call fn(arg) in a new greenlet of another thread's hub, and wait until it has returned. fn may
+ * wait there; both hubs go on meanwhile, so two that call each other at the same time are served.
+ * On the caller's own hub fn is called directly.
+ *
+ * Cancelled before that greenlet has begun: -ECANCELED, and fn is never called. From then on
+ * nothing cancels the call, for arg may lie on the caller's stack: the cancellation meets the next
+ * call; and the end of the caller's hub waits for it.
+ *
+ * The other hub serves while its main greenlet waits for whatever, or is in cress_run(): see
+ * cress_hub_hold(). That somebody may call does not keep a hub from finding that nothing can wake
+ * its main any more (-EDEADLK), but what is called does: its greenlet is one of that hub's.
+ *
+ * The pointer may be that of a hub which has ended. (It may also be that of a newer one by then:
+ * memory is used again, as thread numbers are.)
+ *
+ * Switches. A cancellation point. Any thread; the caller's hub is made if need be.
+ *
+ * @return what fn returned; 0 or its error if it called cress_exit() or cress_exit_error();
+ *         -ECANCELED; -EOWNERDEAD, that hub has ended, before fn was called or while it waited;
+ *         -EINVAL; -EPERM, in a callback; -ENOMEM; -EMFILE
+ */
+CRESS_API int cress_call_on(cress_hub *hub, int (*fn)(void *arg), void *arg);
+
+/** Keep a hub going although it has nothing to do itself, for what other threads will have it do:
+ * cress_run() does not return, and waiting for ever is no deadlock. A thread that serves others:
+ *
+ *     cress_hub_hold(NULL);
+ *     cress_run(CRESS_FOREVER);      // until somebody has cress_hub_release() called here
+ *
+ * Holds add up.
+ *
+ * Never switches. The hub's thread; hub = NULL: this thread's, made if need be.
+ *
+ * @return 0; -EXDEV; -EMFILE, -ENOMEM as cress_hub_get()
+ */
+CRESS_API int cress_hub_hold(cress_hub *hub);
+
+/** Take one hold back. From another thread: have a function that does called here, by
+ * cress_call_on() or cress_post_mt().
+ *
+ * Never switches. The hub's thread; hub = NULL: this thread's. @return 0; -EINVAL, it is not held;
+ * -EXDEV
+ */
+CRESS_API int cress_hub_release(cress_hub *hub);
 
 /* --- callbacks ------------------------------------------------------------------------------- */
 

@@ -39,6 +39,8 @@ struct thread {
     struct eh_globals *eh; /* NULL in a program without C++ */
     bool extras;           /* hooks or eh: a switch has more to do */
     struct cress_hub *hub;
+    _Atomic uint64_t
+        hub_first; /* its first greenlet's number: lower ones' hub has ended. Any thread */
     struct stack_pool stacks;
     struct blocks blocks;     /* of greenlets */
     struct blocks hub_extras; /* of what few coroutines need of the hub */

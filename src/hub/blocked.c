@@ -34,7 +34,7 @@ static int walk_all(struct cress_hub *h, int (*fn)(const cress_blocked *blocked,
 {
     struct walk walk = { .fn = fn, .arg = arg };
     visit(&walk, &h->thread->native);
-    blocks_each(&h->thread->blocks, visit_block, &walk);
+    hub_each_greenlet(h, visit_block, &walk);
     const struct list *raw = &h->thread->raw;
     for (const struct list *n = raw->next; n != raw; n = n->next)
         visit(&walk, (cress_coro *)(uintptr_t)&container_of(n, struct raw_coro, link)->co);

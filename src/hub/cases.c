@@ -1,5 +1,6 @@
 /* cases - the kinds of things that this layer knows to wait for. */
 #include "base/sys.h"
+#include "hub/shared.h"
 #include "hub/wait.h"
 #include "hub/waiter.h"
 
@@ -23,6 +24,7 @@ cress_case cress_on(const cress_case_ops *ops, void *object)
 
 struct on_greenlet {
     struct greenlet_link link;
+    struct far_link *far; /* of another thread's; NULL: none */
     cress_case *c;
 };
 WORDS(struct on_greenlet);
@@ -31,10 +33,10 @@ static int greenlet_ready(cress_case *c, bool take)
 {
     (void)take;
     const struct cress_greenlet *g = c->object;
-    if (greenlet_any_coro(g)->thread != cress__thread)
-        return -EXDEV;
-    c->result = cress_error(g);
-    return g->outcome != CRESS_ALIVE;
+    int where = greenlet_elsewhere(g);
+    int ready = where < 0 ? where : where > 0 ? shared_ready(g) : g->outcome != CRESS_ALIVE;
+    c->result = ready > 0 ? cress_error(g) : 0;
+    return ready;
 }
 
 static void greenlet_fires(struct greenlet_link *link)
@@ -42,20 +44,39 @@ static void greenlet_fires(struct greenlet_link *link)
     cress_case_fire(container_of(link, struct on_greenlet, link)->c);
 }
 
+static void far_fires(struct far_link *far, bool lost)
+{
+    struct on_greenlet *on = far->arg;
+    if (lost)
+        on->far = NULL;
+    else
+        cress_case_fire(on->c);
+}
+
 static int greenlet_links(cress_case *c)
 {
     struct cress_greenlet *g = c->object;
     struct on_greenlet *on = words(c);
     *on = (struct on_greenlet){ .link.fire = greenlet_fires, .c = c };
-    g->refs++;
-    greenlet_link(g, &on->link);
+    if (greenlet_elsewhere(g) == 0) {
+        greenlet_link(g, &on->link);
+    } else {
+        int error = far_link(g, case_hub(c), far_fires, on, &on->far);
+        if (error < 0 && error != -EOWNERDEAD)
+            return error;
+        if (error != 0) /* meanwhile */
+            cress_case_fire(c);
+    }
+    greenlet_ref(g);
     return 0;
 }
 
 static void greenlet_unlinks(cress_case *c)
 {
     struct on_greenlet *on = words(c);
-    if (greenlet_linked(&on->link))
+    if (on->far != NULL)
+        far_drop(on->far);
+    else if (greenlet_linked(&on->link))
         greenlet_unlink(c->object, &on->link);
     greenlet_release(c->object);
 }

@@ -2,6 +2,7 @@
 #include "base/alloc.h"
 #include "hub/extra.h"
 #include "hub/scope.h"
+#include "hub/shared.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -120,7 +121,7 @@ static void discard(struct cress_hub *h, struct cress_greenlet *g)
     scope_end(co);
     greenlet_discard(g);
     greenlet_finish(h, g, CRESS_KILLED, NULL, -ECANCELED);
-    greenlet_release(g);
+    greenlet_let_go(g);
 }
 
 void greenlet_kill(struct cress_hub *h, struct cress_greenlet *g)
@@ -140,12 +141,25 @@ static int killable(const cress_greenlet *g)
     if (g == NULL)
         return -EINVAL;
     closed(); /* in a child process it may be about to be dropped */
-    const cress_coro *co = greenlet_any_coro(g);
-    if (co->thread != cress__thread)
-        return -EXDEV;
-    if (g->outcome != CRESS_ALIVE)
+    int where = greenlet_elsewhere(g);
+    if (where < 0)
+        return where;
+    if (greenlet_outcome(g) != CRESS_ALIVE)
         return 0;
-    return (g->flags & GREENLET_MAIN) || co == co->thread->hub->main_co ? -EINVAL : 1;
+    if (where > 0)
+        return 1;
+    const cress_coro *co = greenlet_any_coro(g);
+    return (!greenlet_is_shared(g) && g->flags & GREENLET_MAIN) || co == co->thread->hub->main_co
+               ? -EINVAL
+               : 1;
+}
+
+static int kill_anywhere(struct cress_hub *h, struct cress_greenlet *g)
+{
+    if (unlikely(greenlet_elsewhere(g) != 0))
+        return shared_kill(g);
+    greenlet_kill(h, g);
+    return 0;
 }
 
 int cress_kill(cress_greenlet *g, cress_time timeout)
@@ -156,14 +170,13 @@ int cress_kill(cress_greenlet *g, cress_time timeout)
     struct cress_hub *h = hub_current();
     if (timeout > 0 && (error = hub_enter(&h)) < 0)
         return error;
-    cress_coro *self = h->thread->current;
-    bool itself = greenlet_coro(g) == self;
-    g->refs++; /* its end may drop the caller's */
-    greenlet_kill(h, g);
-    if (timeout > 0)
-        error = itself ? scope_point(h, self) : cress_join(g, timeout);
+    bool itself = h != NULL && greenlet_coro(g) == h->thread->current;
+    greenlet_ref(g); /* its end may drop the caller's */
+    error = kill_anywhere(h, g);
+    if (error == 0 && timeout > 0)
+        error = itself ? scope_point(h, h->thread->current) : cress_join(g, timeout);
     greenlet_release(g);
-    return timeout > 0 ? error : 0;
+    return error;
 }
 
 int cress_killall(cress_greenlet *const *gs, size_t n, cress_time timeout)
@@ -182,9 +195,9 @@ int cress_killall(cress_greenlet *const *gs, size_t n, cress_time timeout)
     cress_coro *self = h->thread->current;
     bool itself = false;
     for (size_t i = 0; i < n; i++)
-        if (gs[i] != NULL && gs[i]->outcome == CRESS_ALIVE) {
+        if (gs[i] != NULL && greenlet_outcome(gs[i]) == CRESS_ALIVE) {
             itself |= greenlet_coro(gs[i]) == self;
-            greenlet_kill(h, gs[i]);
+            kill_anywhere(h, gs[i]); /* one whose hub has ended is over */
         }
     if (timeout == 0)
         return 0;
@@ -192,7 +205,8 @@ int cress_killall(cress_greenlet *const *gs, size_t n, cress_time timeout)
         return error;
     cress_time deadline = cress_deadline(timeout);
     for (size_t i = 0; i < n && error == 0; i++)
-        if (gs[i] != NULL && gs[i]->outcome == CRESS_ALIVE && greenlet_coro(gs[i]) != self) {
+        if (gs[i] != NULL && greenlet_outcome(gs[i]) == CRESS_ALIVE &&
+            greenlet_coro(gs[i]) != self) {
             cress_time left = cress_left(deadline);
             error = left > 0 ? cress_join(gs[i], left) : -ETIMEDOUT;
         }

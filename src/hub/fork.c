@@ -13,6 +13,7 @@
 #include "base/closed.h"
 #include "hub/extra.h"
 #include "hub/scope.h"
+#include "hub/shared.h"
 
 static void hub_in_child(void)
 {
@@ -54,7 +55,7 @@ static void drop_greenlet(void *block, void *hub)
     struct cress_greenlet *g = &b->greenlet;
     if (b->co.state == CORO_ENDED || &b->co == h->main_co)
         return;
-    if (g->id > h->fork_id) {
+    if (greenlet_is_shared(g) ? shared_of(g)->forks == cress__forks : g->id > h->fork_id) {
         h->alive += !(g->flags & GREENLET_DAEMON);
         return;
     }
@@ -64,7 +65,7 @@ static void drop_greenlet(void *block, void *hub)
     g->value = NULL;
     while (g->links != NULL)
         greenlet_unlink(g, container_of(g->links, struct greenlet_link, node));
-    greenlet_release(g);
+    greenlet_let_go(g);
 }
 
 void hub_on_fork(struct cress_loop *loop)
@@ -72,10 +73,11 @@ void hub_on_fork(struct cress_loop *loop)
     struct cress_hub *h = (struct cress_hub *)(void *)loop;
     struct thread *t = h->thread;
     cress__closed &= ~CLOSED_FORKED;
+    outside_after_fork(h);
     h->main_co = t->current;
     h->in_run = false;
     h->alive = 0; /* counted anew: main does not count */
-    blocks_each(&t->blocks, drop_greenlet, h);
+    hub_each_greenlet(h, drop_greenlet, h);
     for (struct list *n = t->raw.next, *next; n != &t->raw; n = next) {
         next = n->next;
         cress_coro *co = &container_of(n, struct raw_coro, link)->co;
@@ -86,4 +88,6 @@ void hub_on_fork(struct cress_loop *loop)
         hub_unwait(h, &t->native);
         scope_drop(&t->native);
     }
+    outside_lose_errands(h, true);
+    shared_after_fork(h);
 }

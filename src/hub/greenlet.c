@@ -5,6 +5,7 @@
 #include "hub/hub.h"
 #include "hub/marks.h"
 #include "hub/park.h"
+#include "hub/shared.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -14,7 +15,7 @@
 cress_fn greenlet_begin(cress_coro *co, void **arg)
 {
     struct cress_greenlet *g = greenlet_of_block(co);
-    g->flags |= GREENLET_STARTED;
+    greenlet_set_flags(g, g->flags | GREENLET_STARTED);
     struct hub_extra *x = co->extra;
     if (unlikely(x != NULL)) {
         x->deferred = NULL; /* where on_discard was */
@@ -37,18 +38,20 @@ void greenlet_discard(const struct cress_greenlet *g)
 void greenlet_finish(struct cress_hub *h, struct cress_greenlet *g, cress_outcome_kind outcome,
                      void *value, int error)
 {
-    g->outcome = (uint8_t)outcome;
     g->ended = ++h->ended;
     if (outcome == CRESS_FAILED)
         g->error = error;
     else
         g->value = value;
+    __atomic_store_n(&g->outcome, (uint8_t)outcome, __ATOMIC_RELEASE);
     h->alive -= !(g->flags & GREENLET_DAEMON);
     while (g->links != NULL) { /* (3) */
         struct greenlet_link *link = container_of(g->links, struct greenlet_link, node);
         greenlet_unlink(g, link);
         link->fire(link);
     }
+    if (unlikely(greenlet_is_shared(g)))
+        shared_tell_end(g);
     if (outcome == CRESS_FAILED)
         hub_report(h, g, "greenlet failed", error);
     /* cress_run() waits for the last one that counts, even if daemons never stop. */
@@ -65,7 +68,7 @@ cress_coro *greenlet_end(cress_coro *self, void **value, int *error)
         marks_end(self, cress_name(g));
     }
     if (*error == 0)
-        g->flags |= GREENLET_HAS_VALUE;
+        greenlet_set_flags(g, g->flags | GREENLET_HAS_VALUE);
     if (unlikely(self == h->main_co)) /* it has forked, see fork.c */
         exit(*error != 0 ? EXIT_FAILURE : EXIT_SUCCESS);
     cress_outcome_kind outcome = *error != 0                ? CRESS_FAILED
@@ -115,7 +118,7 @@ static noinline void free_extra(struct cress_greenlet *g)
 
 /* The block may still be the parent of raw coroutines, which count in the coroutine's refs: the
  * last of these gives it back then. */
-void greenlet_release(struct cress_greenlet *g)
+static inline void release_unshared(struct cress_greenlet *g)
 {
     if (--g->refs > 0)
         return;
@@ -124,11 +127,29 @@ void greenlet_release(struct cress_greenlet *g)
     coro_release(greenlet_coro(g));
 }
 
+void greenlet_release(struct cress_greenlet *g)
+{
+    if (likely(!greenlet_is_shared(g)))
+        release_unshared(g);
+    else if (__atomic_sub_fetch(&g->refs, 1, __ATOMIC_ACQ_REL) == 0)
+        shared_free_handle(g);
+}
+
+void greenlet_let_go(struct cress_greenlet *g)
+{
+    if (likely(!greenlet_is_shared(g)))
+        release_unshared(g);
+    else
+        shared_let_go(g);
+}
+
 /* The last reference to a greenlet's coroutine is gone. */
 void greenlet_free_block(cress_coro *co)
 {
     struct thread *t = co->thread;
-    if (unlikely(atomic_load_explicit(&t->dead, memory_order_relaxed)))
+    if (unlikely(greenlet_is_shared(greenlet_of_block(co))))
+        shared_free_coro(co);
+    else if (unlikely(atomic_load_explicit(&t->dead, memory_order_relaxed)))
         cress__thread_unref(t);
     else
         blocks_put(&t->blocks, co);
@@ -142,10 +163,22 @@ void greenlet_init_main(struct cress_hub *h)
 
 cress_coro *greenlet_any_coro(const struct cress_greenlet *g)
 {
-    if (g->flags & GREENLET_MAIN)
+    if (!greenlet_is_shared(g) && g->flags & GREENLET_MAIN)
         return &container_of((struct cress_greenlet *)(uintptr_t)g, struct cress_hub, main)
                     ->thread->native;
     return greenlet_coro(g);
+}
+
+int greenlet_elsewhere(const struct cress_greenlet *g)
+{
+    const struct thread *t = greenlet_any_coro(g)->thread;
+    if (likely(t == cress__thread))
+        return 0;
+    if (greenlet_is_shared(g))
+        return 1;
+    if (atomic_load(&t->dead) || g->id < atomic_load(&t->hub_first))
+        return -EOWNERDEAD;
+    return -EXDEV;
 }
 
 struct cress_greenlet *greenlet_of(const cress_coro *co)
@@ -202,8 +235,7 @@ static void start_now(struct timer *timer)
     runq_push(&h->loop.ready, &x->co->node);
 }
 
-/* The options that need more than the block. */
-static int apply_extra(cress_coro *co, const cress_spawn_options *o)
+int greenlet_apply(cress_coro *co, const cress_spawn_options *o)
 {
     struct hub_extra *x = extra_get(co);
     if (x == NULL)
@@ -215,10 +247,30 @@ static int apply_extra(cress_coro *co, const cress_spawn_options *o)
     x->value_free = o->value_free;
     if (o->delay > 0)
         x->timer.fire = start_now;
-    const struct hub_extra *mine = co->thread->current->extra;
+    const struct thread *t = cress__thread; /* the spawner's */
+    const struct hub_extra *mine = t != NULL ? t->current->extra : NULL;
     if (!o->inherit || mine == NULL || mine->locals == NULL)
         return 0;
     return mine->locals->inherit(mine->locals, &x->locals);
+}
+
+void greenlet_enter(struct cress_hub *h, struct cress_greenlet *g, cress_time delay)
+{
+    cress_coro *co = greenlet_coro(g);
+    bool daemon = g->flags & GREENLET_DAEMON;
+    if (daemon) {
+        co->flags |= CORO_DAEMON;
+        h->alive--;
+    }
+    if (delay == 0) {
+        runq_push(&h->loop.ready, &co->node);
+        return;
+    }
+    struct hub_extra *x = co->extra;
+    if (delay != CRESS_FOREVER)
+        timer_start(&h->loop.timers, &x->timer, delay);
+    x->counted = !daemon && delay != CRESS_FOREVER;
+    h->loop.refs += x->counted;
 }
 
 int cress_spawn_with(const cress_spawn_options *options, cress_fn fn, void *arg,
@@ -229,41 +281,30 @@ int cress_spawn_with(const cress_spawn_options *options, cress_fn fn, void *arg,
         return -EINVAL;
     if (fn == NULL || o.delay < 0 || o.defer_limit < 0 || o.stack_size > STACK_MAX_USABLE)
         return -EINVAL;
+    if (o.any_hub)
+        return -ENOTSUP; /* reserved */
+    if (o.shared || (o.hub != NULL && o.hub != hub_current()))
+        return shared_spawn(&o, fn, arg, out);
     struct cress_hub *h;
     int error = hub_get(&h);
     if (error < 0)
         return error;
-    if (o.hub != NULL && o.hub != h)
-        return -EXDEV;
-    if (o.shared || o.any_hub)
-        return -ENOTSUP; /* what crosses threads is not built yet */
     struct cress_greenlet *g = greenlet_new(h, fn, arg);
     if (g == NULL)
         return -ENOMEM;
     cress_coro *co = greenlet_coro(g);
     if ((o.name != NULL || o.on_discard != NULL || o.value_free != NULL || o.delay > 0 ||
          o.defer_limit > 0 || o.inherit) &&
-        (error = apply_extra(co, &o)) < 0) {
+        (error = greenlet_apply(co, &o)) < 0) {
         h->alive--;
         co->state = CORO_ENDED;
         greenlet_release(g);
         return error;
     }
     co->stack_class = (uint8_t)stack_class(o.stack_size);
-    if (o.daemon) {
+    if (o.daemon)
         g->flags |= GREENLET_DAEMON;
-        co->flags |= CORO_DAEMON;
-        h->alive--;
-    }
-    if (o.delay > 0) {
-        struct hub_extra *x = co->extra;
-        if (o.delay != CRESS_FOREVER)
-            timer_start(&h->loop.timers, &x->timer, o.delay);
-        x->counted = !o.daemon && o.delay != CRESS_FOREVER;
-        h->loop.refs += x->counted;
-    } else {
-        runq_push(&h->loop.ready, &co->node);
-    }
+    greenlet_enter(h, g, o.delay);
     if (out != NULL) {
         g->refs++;
         *out = g;
@@ -287,34 +328,35 @@ cress_greenlet *cress_spawn_later(cress_time delay, cress_fn fn, void *arg)
 
 bool cress_started(const cress_greenlet *g)
 {
-    return g != NULL && (g->flags & GREENLET_STARTED) && g->outcome == CRESS_ALIVE;
+    return g != NULL && __atomic_load_n(&g->flags, __ATOMIC_RELAXED) & GREENLET_STARTED &&
+           greenlet_outcome(g) == CRESS_ALIVE;
 }
 
 bool cress_ready(const cress_greenlet *g)
 {
-    return g != NULL && g->outcome != CRESS_ALIVE;
+    return g != NULL && greenlet_outcome(g) != CRESS_ALIVE;
 }
 
 bool cress_successful(const cress_greenlet *g)
 {
-    return g != NULL && (g->outcome == CRESS_RETURNED || g->outcome == CRESS_KILLED);
+    cress_outcome_kind outcome = cress_outcome(g);
+    return outcome == CRESS_RETURNED || outcome == CRESS_KILLED;
 }
 
 cress_outcome_kind cress_outcome(const cress_greenlet *g)
 {
-    return g != NULL ? (cress_outcome_kind)g->outcome : CRESS_ALIVE;
+    return g != NULL ? greenlet_outcome(g) : CRESS_ALIVE;
 }
 
 void *cress_value(const cress_greenlet *g)
 {
-    return g != NULL && g->outcome == CRESS_RETURNED ? g->value : NULL;
+    return cress_outcome(g) == CRESS_RETURNED ? g->value : NULL;
 }
 
 int cress_error(const cress_greenlet *g)
 {
-    if (g == NULL)
-        return 0;
-    return g->outcome == CRESS_FAILED ? g->error : g->outcome == CRESS_KILLED ? -ECANCELED : 0;
+    cress_outcome_kind outcome = cress_outcome(g);
+    return outcome == CRESS_FAILED ? g->error : outcome == CRESS_KILLED ? -ECANCELED : 0;
 }
 
 uint64_t cress_id(const cress_greenlet *g)
@@ -342,7 +384,7 @@ cress_coro *cress_greenlet_coro(cress_greenlet *g)
 cress_greenlet *cress_ref(cress_greenlet *g)
 {
     if (g != NULL)
-        g->refs++;
+        greenlet_ref(g);
     return g;
 }
 
@@ -361,7 +403,7 @@ const char *cress_name(const cress_greenlet *g)
     const struct hub_extra *x = greenlet_any_coro(g)->extra;
     if (x != NULL && x->name[0] != '\0')
         return x->name;
-    return g->flags & GREENLET_MAIN ? "main" : "";
+    return !greenlet_is_shared(g) && g->flags & GREENLET_MAIN ? "main" : "";
 }
 
 int cress_set_name(cress_greenlet *g, const char *name)
@@ -369,8 +411,9 @@ int cress_set_name(cress_greenlet *g, const char *name)
     if (g == NULL || name == NULL)
         return -EINVAL;
     cress_coro *co = greenlet_any_coro(g);
-    if (co->thread != cress__thread)
-        return -EXDEV;
+    int error = greenlet_elsewhere(g);
+    if (error != 0)
+        return error < 0 ? error : -EXDEV;
     struct hub_extra *x = extra_get(co);
     if (x == NULL)
         return -ENOMEM;
@@ -397,7 +440,9 @@ size_t greenlet_label(const struct cress_greenlet *g, char *text, size_t size)
     char digits[24];
     char *p = digits + sizeof digits;
     *--p = '\0';
-    uint64_t id = g->id;
+    uint64_t id = g->id & ~GREENLET_SHARED;
+    if (greenlet_is_shared(g))
+        n += label_copy("shared ", text + n, size - n);
     do
         *--p = (char)('0' + id % 10);
     while ((id /= 10) > 0);

@@ -10,6 +10,8 @@
  * (1) `refs` counts the users' references, plus one of the hub until it has ended.
  * (2) `value` is the argument until it has started, what it returned when it has ended.
  * (3) A link is in `links` until the end takes it out, in order, before it fires.
+ * (4) Those that other threads may have to do with are made and freed elsewhere, see shared.h. Of
+ *     them, and only of them, refs, flags and outcome are looked at by several threads.
  */
 #ifndef CRESS_HUB_GREENLET_H
 #define CRESS_HUB_GREENLET_H
@@ -30,6 +32,9 @@ enum greenlet_flags {
     GREENLET_TOLD = 8,      /* it was killed and a call has said so */
     GREENLET_HAS_VALUE = 16 /* its function returned */
 };
+
+/* Of the number: see (4). */
+#define GREENLET_SHARED ((uint64_t)1 << 63)
 
 struct cress_greenlet {
     union {
@@ -77,6 +82,34 @@ static inline struct cress_greenlet *greenlet_of_block(const cress_coro *co)
 cress_coro *greenlet_any_coro(const struct cress_greenlet *g);
 struct cress_greenlet *greenlet_of(const cress_coro *co);
 
+static inline bool greenlet_is_shared(const struct cress_greenlet *g)
+{
+    return (g->id & GREENLET_SHARED) != 0;
+}
+
+/* Whose it is: 0, this thread's; 1, another's and shared, see shared.h; -EXDEV, another's;
+ * -EOWNERDEAD, that of a hub which has ended. */
+int greenlet_elsewhere(const struct cress_greenlet *g);
+
+static inline cress_outcome_kind greenlet_outcome(const struct cress_greenlet *g)
+{
+    return (cress_outcome_kind)__atomic_load_n(&g->outcome, __ATOMIC_ACQUIRE);
+}
+
+static inline void greenlet_set_flags(struct cress_greenlet *g, unsigned flags)
+{
+    __atomic_store_n(&g->flags, (uint8_t)flags, __ATOMIC_RELAXED);
+}
+
+/* One reference more. */
+static inline void greenlet_ref(struct cress_greenlet *g)
+{
+    if (greenlet_is_shared(g))
+        __atomic_fetch_add(&g->refs, 1, __ATOMIC_RELAXED);
+    else
+        g->refs++;
+}
+
 /* Add a link at the end; take one out, which is linked. */
 static inline void greenlet_link(struct cress_greenlet *g, struct greenlet_link *link)
 {
@@ -104,6 +137,15 @@ struct cress_greenlet *greenlet_new(struct cress_hub *h, cress_fn fn, void *arg)
 
 /* One reference less; the last one frees it. */
 void greenlet_release(struct cress_greenlet *g);
+
+/* The hub's reference, when it has ended. */
+void greenlet_let_go(struct cress_greenlet *g);
+
+/* The options that need more than the block. 0; -ENOMEM. */
+int greenlet_apply(cress_coro *co, const cress_spawn_options *options);
+
+/* A new one is counted, and becomes ready; after delay. */
+void greenlet_enter(struct cress_hub *h, struct cress_greenlet *g, cress_time delay);
 
 /* It will never run: its argument goes back to who knows how to free it. */
 void greenlet_discard(const struct cress_greenlet *g);

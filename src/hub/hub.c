@@ -5,6 +5,7 @@
 #include "ctx/overflow.h"
 #include "hub/extra.h"
 #include "hub/scope.h"
+#include "hub/shared.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -218,7 +219,7 @@ noinline cress_coro *hub_start(struct cress_hub *h, cress_coro *next, cress_coro
         next->state = CORO_ENDED;
         greenlet_discard(g);
         greenlet_finish(h, g, CRESS_FAILED, NULL, -ENOMEM);
-        greenlet_release(g);
+        greenlet_let_go(g);
         next = hub_next(h, self);
     }
     return next;
@@ -243,7 +244,16 @@ static cress_coro *successor(struct cress_hub *h)
 
 static void dispose(cress_coro *co)
 {
-    greenlet_release(greenlet_of_block(co));
+    greenlet_let_go(greenlet_of_block(co));
+}
+
+void hub_each_greenlet(struct cress_hub *h, void (*fn)(void *block, void *arg), void *arg)
+{
+    blocks_each(&h->thread->blocks, fn, arg);
+    for (struct list *n = h->shared.next, *next; n != &h->shared; n = next) {
+        next = n->next;
+        fn(&container_of(n, struct shared, node)->block, arg);
+    }
 }
 
 static size_t describe(const cress_coro *co, char *text, size_t size)
@@ -274,8 +284,10 @@ static void drop_greenlet(void *block, void *arg)
     scope_end(&b->co);
     if (b->co.extra != NULL)
         extra_end_locals(b->co.extra, true);
+    if (greenlet_is_shared(g))
+        shared_orphan(g);
     greenlet_finish(h, g, CRESS_KILLED, NULL, -ECANCELED);
-    greenlet_release(g);
+    greenlet_let_go(g);
 }
 
 /* A coroutine that is no greenlet, and has waited in the hub, ends. */
@@ -296,7 +308,9 @@ static void kill_block(void *block, void *arg)
     if (b->co.state == CORO_ENDED)
         return;
     h->alive += (g->flags & GREENLET_DAEMON) != 0;
-    g->flags &= (uint8_t)~GREENLET_DAEMON;
+    greenlet_set_flags(g, g->flags & ~(unsigned)GREENLET_DAEMON);
+    if (greenlet_is_shared(g) && b->co.state == CORO_NEW)
+        shared_orphan(g);
     greenlet_kill(h, g);
 }
 
@@ -320,11 +334,13 @@ static void drop_raw(struct cress_hub *h)
 static void end_hub(struct cress_hub *h)
 {
     struct thread *t = h->thread;
-    blocks_each(&t->blocks, drop_greenlet, h);
+    hub_each_greenlet(h, drop_greenlet, h);
     drop_raw(h);
     if (t->held != NULL)
         t->held_end(t, false);
     forget(&t->native);
+    outside_end(h);
+    shared_end(h);
     h->service->kind = CORO_RAW;
     h->service->state = CORO_SUSPENDED;
     cress_coro_free(h->service);
@@ -333,7 +349,8 @@ static void end_hub(struct cress_hub *h)
     cress__free(h->slots);
     t->native.flags = 0;
     t->hub = NULL;
-    cress__free(h);
+    atomic_store(&t->hub_first, UINT64_MAX);
+    hub_unkeep(h);
 }
 
 int cress_hub_destroy(cress_time grace)
@@ -348,10 +365,13 @@ int cress_hub_destroy(cress_time grace)
     h->abandoned = 0;
     greenlet_clear(&h->thread->native);
     watch_end_all(&h->loop); /* they would use up the grace, and bring what is not killed */
-    blocks_each(&h->thread->blocks, kill_block, h);
+    h->loop.refs -= h->holds;
+    h->holds = 0;
+    hub_each_greenlet(h, kill_block, h);
     if (h->alive > 0 && grace > 0)
         cress_run(grace);
-    blocks_each(&h->thread->blocks, drop_greenlet, h);
+    outside_shut(h);
+    hub_each_greenlet(h, drop_greenlet, h);
     drop_raw(h);
     int abandoned = (int)h->abandoned;
     end_hub(h);
@@ -377,6 +397,31 @@ cress_hub *cress_hub_current(void)
 cress_loop *cress_hub_loop(cress_hub *hub)
 {
     return hub != NULL && hub == hub_current() ? &hub->loop : NULL;
+}
+
+int cress_hub_hold(cress_hub *hub)
+{
+    struct cress_hub *h;
+    int error = hub_get(&h);
+    if (error < 0)
+        return error;
+    if (hub != NULL && hub != h)
+        return -EXDEV;
+    h->holds++;
+    h->loop.refs++;
+    return 0;
+}
+
+int cress_hub_release(cress_hub *hub)
+{
+    struct cress_hub *h = hub_current();
+    if (hub != NULL && hub != h)
+        return -EXDEV;
+    if (h == NULL || h->holds == 0)
+        return -EINVAL;
+    h->holds--;
+    h->loop.refs--;
+    return 0;
 }
 
 int cress_hub_set_poll_hooks(cress_hub *hub, const cress_poll_hooks *hooks, void *arg)
@@ -418,8 +463,8 @@ int cress_hub_stats(cress_hub *hub, cress_hub_counts *out)
         .events = hub->loop.events,
         .wakeups = atomic_load(&hub->loop.wakeups),
     };
-    blocks_each(&hub->thread->blocks, count_alive, &counts.greenlets);
-    blocks_each(&hub->thread->blocks, count_blocked, &counts.blocked);
+    hub_each_greenlet(hub, count_alive, &counts.greenlets);
+    hub_each_greenlet(hub, count_blocked, &counts.blocked);
     memcpy(out, &counts, out->size < sizeof counts ? out->size : sizeof counts);
     return 0;
 }
@@ -448,6 +493,8 @@ noinline int cress__hub_make(struct cress_hub **out)
     hub_attend_forks();
     h->quantum = QUANTUM_MAX;
     list_init(&h->idlers);
+    list_init(&h->shared);
+    outside_init(&h->outside);
     h->random = 0x9e3779b97f4a7c15;
     h->scopes.size = sizeof(struct scope_block);
     h->next_id = atomic_fetch_add(&hubs_made, 1) << HUB_ID_SHIFT;
@@ -457,6 +504,7 @@ noinline int cress__hub_make(struct cress_hub **out)
     t->hub_extras.size = sizeof(struct hub_extra);
     greenlet_init_main(h);
     t->hub = h;
+    atomic_store(&t->hub_first, h->main.id);
     t->hub_begin = greenlet_begin;
     t->hub_clear = greenlet_clear;
     t->hub_end = greenlet_end;

@@ -24,6 +24,7 @@
 
 #include "coro/thread.h"
 #include "hub/greenlet.h"
+#include "hub/outside.h"
 #include "loop/loop.h"
 
 #include <cress/hub.h>
@@ -52,6 +53,7 @@ struct cress_hub {
     cress_coro *service;
     cress_coro *main_co; /* (4) */
     size_t alive;        /* greenlets that are neither daemons nor over */
+    size_t holds;        /* cress_hub_hold(); each counts in loop.refs */
 
     cress_time last_tick, last_look, last_age;
     uint64_t next_id;
@@ -65,6 +67,7 @@ struct cress_hub {
     uint64_t next_serial; /* of them */
     uint64_t random;      /* for cress_choose() */
 
+    struct list shared; /* greenlets that other threads made or may have to do with, see shared.h */
     struct list idlers; /* who waits until nothing else is ready */
     size_t abandoned;   /* by its end so far */
     struct callback service_first;
@@ -76,6 +79,7 @@ struct cress_hub {
     void *error_arg;
 
     struct cress_greenlet main;
+    struct outside outside;
 };
 
 /* This thread's hub, made if need be. 0; -ENOMEM; -EMFILE; -ENFILE. */
@@ -137,6 +141,10 @@ bool hub_look(struct cress_hub *h, cress_time timeout);
 
 /* The same, as exit function of a coroutine or for one whose parent is busy. */
 static always_inline cress_coro *hub_next(struct cress_hub *h, cress_coro *self);
+
+/* Call fn with the block of each greenlet that has not been freed, and perhaps of some that have
+ * ended. fn may free the one it is given. */
+void hub_each_greenlet(struct cress_hub *h, void (*fn)(void *block, void *arg), void *arg);
 
 /* Where errors go that have nowhere else to go. */
 void hub_report(struct cress_hub *h, struct cress_greenlet *g, const char *context, int error);

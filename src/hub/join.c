@@ -1,5 +1,6 @@
 /* join - waiting for the end of one greenlet. */
 #include "hub/scope.h"
+#include "hub/shared.h"
 
 #include <errno.h>
 
@@ -32,12 +33,71 @@ static void unlink_joiner(const struct wait_info *info)
     leave(container_of(info, struct joiner, info));
 }
 
+/* --- one of another thread's ----------------------------------------------------------------- */
+
+struct far_joiner {
+    struct far_link *far; /* NULL: none, or lost */
+    cress_coro *co;
+    struct wait_info info;
+};
+
+static void far_ended(struct far_link *far, bool lost)
+{
+    struct far_joiner *j = far->arg;
+    if (lost)
+        j->far = NULL;
+    else
+        hub_grant(far->errand.hub, j->co);
+}
+
+static void leave_far(struct far_joiner *j)
+{
+    if (j->far != NULL)
+        far_drop(j->far);
+    j->far = NULL;
+    greenlet_release((struct cress_greenlet *)(uintptr_t)j->info.target);
+}
+
+static void unlink_far(const struct wait_info *info)
+{
+    leave_far(container_of((struct wait_info *)(uintptr_t)info, struct far_joiner, info));
+}
+
+static noinline int join_far(struct cress_greenlet *g, cress_time timeout)
+{
+    closed(); /* in a child process its hub has ended */
+    struct cress_hub *h = hub_current();
+    int error = h != NULL ? scope_point(h, h->thread->current) : 0;
+    if (error < 0)
+        return error;
+    int ready = shared_ready(g);
+    if (ready != 0)
+        return ready > 0 ? 0 : ready;
+    if (timeout == 0)
+        return -EAGAIN;
+    if ((error = hub_enter(&h)) < 0)
+        return error;
+    struct far_joiner j = { .co = h->thread->current,
+                            .info = { .what = "joining", .target = g, .unlink = unlink_far } };
+    if ((ready = far_link(g, h, far_ended, &j, &j.far)) != 0)
+        return ready > 0 ? 0 : ready;
+    greenlet_ref(g);
+    error = hub_park_until(h, j.co, &j.info, timeout);
+    if (error == 0 && shared_ready(g) < 0) /* its hub has ended it */
+        error = -EOWNERDEAD;
+    leave_far(&j);
+    return error;
+}
+
+/* --- one of this thread's -------------------------------------------------------------------- */
+
 int cress_join(cress_greenlet *g, cress_time timeout)
 {
     if (unlikely(g == NULL || timeout < 0))
         return -EINVAL;
-    if (unlikely(greenlet_any_coro(g)->thread != cress__thread))
-        return -EXDEV;
+    int where = greenlet_elsewhere(g);
+    if (unlikely(where != 0))
+        return where < 0 ? where : join_far(g, timeout);
     closed(); /* in a child process its end may be about to come */
     struct cress_hub *h = hub_current();
     cress_coro *self = h != NULL ? h->thread->current : NULL;
@@ -57,7 +117,7 @@ int cress_join(cress_greenlet *g, cress_time timeout)
                              .co = self,
                              .info = { .what = "joining", .target = g, .unlink = unlink_joiner } };
     greenlet_link(g, &joiner.link);
-    g->refs++; /* the wait outlives the caller's reference, if need be */
+    greenlet_ref(g); /* the wait outlives the caller's reference, if need be */
     error = hub_park_until(h, self, &joiner.info, timeout);
     leave(&joiner);
     return error;

@@ -2,6 +2,7 @@
 #include "base/alloc.h"
 #include "base/options.h"
 #include "hub/scope.h"
+#include "hub/shared.h"
 
 #include <errno.h>
 
@@ -19,6 +20,7 @@ struct joinall {
 
 struct joinall_link {
     struct greenlet_link link;
+    struct far_link *far; /* of another thread's; NULL: none */
     struct joinall *all;
     struct cress_greenlet *g;
 };
@@ -32,27 +34,55 @@ static void count(struct joinall *all, const struct cress_greenlet *g)
 {
     all->ended++;
     if (all->raise_error && g->outcome == CRESS_FAILED &&
-        (all->failed == NULL || g->ended < all->failed->ended))
+        (all->failed == NULL || g->ended < all->failed->ended)) /* of one hub: else any of them */
         all->failed = g;
+}
+
+static void counts(struct joinall_link *l)
+{
+    count(l->all, l->g);
+    if (enough(l->all))
+        hub_wake(l->all->hub, l->all->co, 0);
 }
 
 static void one_ended(struct greenlet_link *link)
 {
-    struct joinall_link *l = container_of(link, struct joinall_link, link);
-    count(l->all, l->g);
-    greenlet_release(l->g);
-    if (enough(l->all))
-        hub_wake(l->all->hub, l->all->co, 0);
+    counts(container_of(link, struct joinall_link, link));
+}
+
+static void far_ended(struct far_link *far, bool lost)
+{
+    struct joinall_link *l = far->arg;
+    if (lost)
+        l->far = NULL;
+    else
+        counts(l);
+}
+
+static int link_one(struct joinall_link *l)
+{
+    if (greenlet_elsewhere(l->g) == 0) {
+        greenlet_link(l->g, &l->link);
+        return 0;
+    }
+    int error = far_link(l->g, l->all->hub, far_ended, l, &l->far);
+    if (error != 1)
+        return error;
+    counts(l); /* meanwhile */
+    return 0;
 }
 
 static void leave(struct joinall *all)
 {
     for (size_t i = 0; i < all->n; i++) {
         struct joinall_link *l = &all->links[i];
-        if (l->g != NULL && greenlet_linked(&l->link)) {
+        if (l->g == NULL)
+            continue;
+        if (l->far != NULL)
+            far_drop(l->far);
+        else if (greenlet_linked(&l->link))
             greenlet_unlink(l->g, &l->link);
-            greenlet_release(l->g);
-        }
+        greenlet_release(l->g);
     }
     cress__free(all->links);
 }
@@ -72,16 +102,21 @@ static int wait_for_some(struct joinall *all, cress_greenlet *const *gs, size_t 
     struct joinall_link *links = cress__calloc(n, sizeof *links);
     if (links == NULL)
         return -ENOMEM;
-    for (size_t i = 0; i < n; i++)
-        if (gs[i] != NULL && gs[i]->outcome == CRESS_ALIVE) {
-            links[i] = (struct joinall_link){ .link.fire = one_ended, .all = all, .g = gs[i] };
-            gs[i]->refs++;
-            greenlet_link(gs[i], &links[i].link);
-        }
     all->links = links;
     all->n = n;
     all->info = (struct wait_info){ .what = "joining several greenlets", .unlink = unlink_all };
-    error = hub_park_until(all->hub, all->co, &all->info, timeout);
+    all->ended = 0; /* counted anew: those of other threads may have ended meanwhile */
+    all->failed = NULL;
+    for (size_t i = 0; i < n && error == 0; i++)
+        if (gs[i] != NULL && greenlet_outcome(gs[i]) != CRESS_ALIVE) {
+            count(all, gs[i]);
+        } else if (gs[i] != NULL) {
+            links[i] = (struct joinall_link){ .link.fire = one_ended, .all = all, .g = gs[i] };
+            greenlet_ref(gs[i]);
+            error = link_one(&links[i]);
+        }
+    if (error == 0 && !enough(all))
+        error = hub_park_until(all->hub, all->co, &all->info, timeout);
     leave(all);
     return error;
 }
@@ -91,7 +126,7 @@ static int wait_for_each(cress_greenlet *const *gs, size_t n, cress_time timeout
 {
     cress_time deadline = cress_deadline(timeout);
     for (size_t i = 0; i < n; i++)
-        if (gs[i] != NULL && gs[i]->outcome == CRESS_ALIVE) {
+        if (gs[i] != NULL && greenlet_outcome(gs[i]) == CRESS_ALIVE) {
             cress_time left = cress_left(deadline);
             int error = left > 0 ? cress_join(gs[i], left) : -ETIMEDOUT;
             if (error < 0)
@@ -106,12 +141,13 @@ static int joinall(struct joinall *all, cress_greenlet *const *gs, size_t n, cre
     for (size_t i = 0; i < n; i++) {
         if (gs[i] == NULL)
             continue;
-        const cress_coro *co = greenlet_any_coro(gs[i]);
-        if (co->thread != cress__thread)
-            return -EXDEV;
+        int where = greenlet_elsewhere(gs[i]);
+        int ready = where > 0 ? shared_ready(gs[i]) : where;
+        if (ready < 0)
+            return ready;
         there++;
-        itself += co == all->co;
-        if (gs[i]->outcome != CRESS_ALIVE)
+        itself += greenlet_any_coro(gs[i]) == all->co;
+        if (greenlet_outcome(gs[i]) != CRESS_ALIVE)
             count(all, gs[i]);
     }
     if (all->need == 0 || all->need > there)
@@ -131,7 +167,7 @@ static size_t count_ended(cress_greenlet *const *gs, size_t n)
 {
     size_t ended = 0;
     for (size_t i = 0; i < n; i++)
-        ended += gs[i] != NULL && gs[i]->outcome != CRESS_ALIVE;
+        ended += gs[i] != NULL && greenlet_outcome(gs[i]) != CRESS_ALIVE;
     return ended;
 }
 
@@ -153,7 +189,7 @@ int cress_joinall(cress_greenlet *const *gs, size_t n, cress_time timeout,
     error = scope_point(h, self);
     if (error == 0)
         error = joinall(&all, gs, n, timeout);
-    if (ended != NULL && error != -EXDEV)
+    if (ended != NULL && error != -EXDEV && error != -EOWNERDEAD)
         *ended = count_ended(gs, n);
     return error < 0 ? error : all.failed != NULL ? all.failed->error : 0;
 }

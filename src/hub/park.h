@@ -100,17 +100,25 @@ static always_inline void hub_switch(struct cress_hub *h, cress_coro *self)
     }
 }
 
+/* Wait until woken. Returns by what; a cancellation has not been told yet: scope_woken() does. */
+static always_inline int hub_park_untold(struct cress_hub *h, cress_coro *self,
+                                         const struct wait_info *info)
+{
+    self->flags = (uint8_t)((self->flags & ~CORO_CAUSE) | CORO_WAITING | CORO_IN_WAIT);
+    self->info = info;
+    hub_switch(h, self);
+    self->flags &= (uint8_t)~CORO_IN_WAIT;
+    return self->wake;
+}
+
 /* Wait until woken. Returns the reason. */
 static always_inline int hub_park(struct cress_hub *h, cress_coro *self,
                                   const struct wait_info *info)
 {
     if (unlikely(self->flags & CORO_ALARM) && !info->firm && scope_waits_again(self, info) < 0)
         return -ECANCELED;
-    self->flags = (uint8_t)((self->flags & ~CORO_CAUSE) | CORO_WAITING | CORO_IN_WAIT);
-    self->info = info;
-    hub_switch(h, self);
-    self->flags &= (uint8_t)~CORO_IN_WAIT;
-    return likely(self->wake >= 0) ? self->wake : scope_woken(self);
+    int why = hub_park_untold(h, self, info);
+    return likely(why >= 0) ? why : scope_woken(self);
 }
 
 /* The same for a limited time: -ETIMEDOUT, or -ENOMEM. CRESS_FOREVER is allowed, 0 is not. */

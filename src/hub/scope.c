@@ -98,7 +98,7 @@ static int deliver(struct cress_hub *h, cress_coro *self, enum verdict verdict, 
     struct cress_greenlet *g = greenlet_of(self);
     uint32_t told;
     if (verdict == KILL) {
-        g->flags |= GREENLET_TOLD;
+        greenlet_set_flags(g, g->flags | GREENLET_TOLD);
         told = g->told < UINT16_MAX ? ++g->told : UINT16_MAX;
     } else {
         s->over = true;
@@ -342,8 +342,9 @@ int cress_throw(cress_greenlet *g, cress_token *token)
     if (g == NULL || token == NULL)
         return -EINVAL;
     cress_coro *co = greenlet_any_coro(g);
-    if (co->thread != cress__thread)
-        return -EXDEV;
+    int error = greenlet_elsewhere(g);
+    if (error != 0)
+        return error < 0 ? error : -EXDEV;
     if (co->state == CORO_ENDED || g->outcome != CRESS_ALIVE)
         return -ESRCH;
     struct scope *s = scope_of(token);
@@ -367,7 +368,7 @@ int cress_cancel_ack(void)
     if (g == NULL || !(h->thread->current->flags & CORO_KILLED))
         return -EINVAL;
     h->thread->current->flags &= (uint8_t)~CORO_KILLED;
-    g->flags &= (uint8_t)~GREENLET_TOLD;
+    greenlet_set_flags(g, g->flags & ~(unsigned)GREENLET_TOLD);
     g->told = 0;
     return 0;
 }

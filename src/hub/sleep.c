@@ -55,14 +55,15 @@ int cress_idle(void)
     return error;
 }
 
-/* Whether a callback is to run. Asked when only daemons can stand in the line beside it. */
+/* Whether a callback is to run, or others have sent something. Asked when only daemons can stand in
+ * the line beside it. */
 static bool callback_waits(const struct cress_hub *h)
 {
     const struct runnode *head = &h->loop.ready.head;
     for (const struct runnode *n = head->next; n != head; n = n->next)
         if (n->fn != NULL)
             return true;
-    return atomic_load(&h->loop.posted) != NULL;
+    return loop_told(&h->loop);
 }
 
 static bool finished(const struct cress_hub *h)

@@ -12,6 +12,8 @@ uint32_t cress_slot(cress_greenlet *g)
     if (g == NULL)
         return UINT32_MAX;
     cress_coro *co = greenlet_any_coro(g);
+    if (greenlet_is_shared(g) && (co->thread != cress__thread || co->state == CORO_ENDED))
+        return UINT32_MAX;
     struct hub_extra *x = co->extra;
     if (x != NULL && x->slot != 0)
         return x->slot - 1;

@@ -118,6 +118,14 @@ void loop_delist(cress_loop *loop)
     fork_unlock(mask);
 }
 
+bool loop_lives(const cress_loop *loop)
+{
+    for (const struct list *n = loops.next; n != &loops; n = n->next)
+        if (container_of(n, const cress_loop, among) == loop)
+            return true;
+    return false;
+}
+
 /* --- this loop ------------------------------------------------------------------------------- */
 
 static void let_go(cress_loop *loop)

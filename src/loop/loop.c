@@ -320,6 +320,14 @@ bool loop_look(cress_loop *loop, cress_time timeout)
     return came;
 }
 
+void loop_wait_told(cress_loop *loop)
+{
+    atomic_store(&loop->asleep, true);
+    loop->poller->wait(loop, loop_told(loop) ? 0 : CRESS_FOREVER);
+    atomic_store(&loop->asleep, false);
+    notices_take(loop);
+}
+
 /* Who waits for a file of others must not wait longer than that, to see whether it is gone. */
 static cress_time patience(const cress_loop *loop)
 {

@@ -158,6 +158,9 @@ void watch_end_all(cress_loop *loop);
 int loop_enlist(cress_loop *loop);
 void loop_delist(cress_loop *loop);
 
+/* Whether it is one of them: any address may be asked about. Under fork_lock(). */
+bool loop_lives(const cress_loop *loop);
+
 /* In a child, at the first use of the loop: a fresh poller, which knows what is waited for; then
  * fork watchers are ready. 0, or why the loop has no poller now: tried again at each use. */
 int loop_after_fork(cress_loop *loop);
@@ -182,6 +185,10 @@ void loop_post_mt(cress_loop *loop, struct callback *callback);
 
 /* Something for it was put into a list of other threads': end its wait. Any thread, any handler. */
 void loop_wake_mt(cress_loop *loop);
+
+/* Wait until others have sent a notice, and take what was sent. For a loop that ends: its thread
+ * does nothing else meanwhile. */
+void loop_wait_told(cress_loop *loop);
 
 /* Wake-ups that this thread has taken over, see (5): of a loop, and of who sleeps on a word. */
 struct wake_later {

@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/fork.h"
+#include "base/options.h"
 
 struct member {
     struct greenlet_link link;
@@ -230,7 +231,7 @@ static void become(struct group *group, struct member *m, struct cress_greenlet 
         list_init(&group->members);
     group->forks = cress__forks;
     list_push(&group->members, &m->node);
-    g->refs++;
+    greenlet_ref(g);
     greenlet_link(g, &m->link);
     if (group->killing > 0 || group->error != 0) /* (3) */
         greenlet_kill(hub_current(), g);
@@ -252,7 +253,7 @@ int group_spawn(struct group *group, const cress_spawn_options *o, cress_fn fn, 
         put_unused(group, m);
         return error;
     }
-    g->refs++; /* it may end at once */
+    greenlet_ref(g); /* it may end at once */
     become(group, m, g, ended, task);
     if (out != NULL)
         *out = g;
@@ -265,6 +266,9 @@ int group_spawn(struct group *group, const cress_spawn_options *o, cress_fn fn, 
 int cress_group_spawn_with(cress_group *group, const cress_spawn_options *options, cress_fn fn,
                            void *arg, cress_time timeout, cress_greenlet **out)
 {
+    cress_spawn_options o = CRESS_SPAWN_OPTIONS_INIT;
+    if (options_take(&o, sizeof o, options) == 0 && o.hub != NULL && o.hub != hub_current())
+        return -EXDEV; /* its members are of one thread */
     return group_spawn(group_inside(group), options, fn, arg, timeout, NULL, NULL, out);
 }
 

@@ -98,7 +98,7 @@ int cress_result_follow(cress_result *public, cress_greenlet *g)
         guard_leave(&r->guard);
         return -EXDEV;
     }
-    g->refs++;
+    greenlet_ref(g);
     struct cress_greenlet *before = unfollow(r);
     r->followed = g;
     r->link = (struct greenlet_link){ .fire = take_over };

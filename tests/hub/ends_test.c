@@ -179,7 +179,7 @@ static void freeing_a_value_must_not_block(void **state)
     assert_int_equal(cress_spawn_with(&o, begin, &told, NULL), 0);
     assert_int_equal(cress_run(CRESS_FOREVER), 0);
     assert_int_equal(block_in_value_free, -EPERM);
-    o.shared = true;
+    o.any_hub = true;
     assert_int_equal(cress_spawn_with(&o, begin, NULL, NULL), -ENOTSUP);
     cress_set_error_hook(NULL, NULL);
     cress_hub_destroy(0);

@@ -156,7 +156,8 @@ static void *touch_foreign_things(void *arg)
     CHECK_EQ(cress_unpost(&f->node), -EXDEV);
     cress_spawn_options o = CRESS_SPAWN_OPTIONS_INIT;
     o.hub = f->hub;
-    CHECK_EQ(cress_spawn_with(&o, say_nothing, NULL, NULL), -EXDEV);
+    cress_greenlet *g;
+    CHECK_EQ(cress_spawn_with(&o, say_nothing, NULL, &g), -EXDEV);
     CHECK_EQ(cress_recv(f->idle_fd, &c, 1, 0), -EXDEV); /* would have to wait */
     CHECK_EQ(cress_wait_fd(f->idle_fd, CRESS_IN, CRESS_MS(1)), -EXDEV);
     CHECK_EQ(cress_close(f->fd), -EXDEV);
