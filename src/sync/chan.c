@@ -308,7 +308,9 @@ static int recv_links(cress_case *of)
     int error = guard_enter(&c->guard);
     if (error < 0)
         return error;
-    line_join_case(&c->receivers, &c->guard, of, recv_looks(c, of) != -EAGAIN);
+    line_join_case(&c->receivers, &c->guard, of);
+    if (guard_shared(&c->guard) && recv_looks(c, of) != -EAGAIN)
+        cress_case_fire(of);
     guard_leave(&c->guard);
     return 0;
 }
@@ -345,7 +347,9 @@ static int send_links(cress_case *of)
     int error = guard_enter(&c->guard);
     if (error < 0)
         return error;
-    line_join_case(&c->senders, &c->guard, of, send_looks(c, of) != -EAGAIN);
+    line_join_case(&c->senders, &c->guard, of);
+    if (guard_shared(&c->guard) && send_looks(c, of) != -EAGAIN)
+        cress_case_fire(of);
     guard_leave(&c->guard);
     return 0;
 }

@@ -120,7 +120,9 @@ static int case_links(cress_case *c)
     int error = guard_enter(&e->guard);
     if (error < 0)
         return error;
-    line_join_case(&e->line, &e->guard, c, e->set);
+    line_join_case(&e->line, &e->guard, c);
+    if (guard_shared(&e->guard) && e->set)
+        cress_case_fire(c);
     guard_leave(&e->guard);
     return 0;
 }

@@ -89,35 +89,29 @@ static void case_comes(struct notice *notice)
     cress_case_fire(container_of(notice, struct case_place, notice)->place.c);
 }
 
-void line_join_case(struct line *line, struct guard *g, cress_case *c, bool now)
+void line_join_case_shared(struct line *line, struct guard *g, cress_case *c)
 {
     struct case_place *p = (struct case_place *)(void *)c->words;
     if (!case_core(c)->linked) {
         memset(p, 0, sizeof *p);
         p->place.c = c;
-        if (guard_shared(g)) {
-            p->notice.come = case_comes;
-            case_waits_shared(c);
-            case_hub(c)->loop.refs += case_counts(c);
-            case_hub(c)->loop.listeners++;
-        }
+        p->notice.come = case_comes;
+        case_waits_shared(c);
+        case_hub(c)->loop.refs += case_counts(c);
+        case_hub(c)->loop.listeners++;
     }
-    if (guard_shared(g) && now)
-        cress_case_fire(c);
     if (!list_linked(&p->place.node))
         line_join(line, g, &p->place, case_hub(c));
 }
 
-int line_leave_case(struct line *line, struct guard *g, cress_case *c)
+int line_leave_case_shared(struct line *line, struct guard *g, cress_case *c)
 {
     struct case_place *p = (struct case_place *)(void *)c->words;
-    int error = guard_shared(g) ? guard_lock(g) : 0;
+    int error = guard_lock(g);
     if (error == 0)
         line_leave(line, g, &p->place);
-    if (guard_shared(g)) {
-        case_hub(c)->loop.refs -= case_counts(c);
-        case_hub(c)->loop.listeners--;
-        notice_end(&p->notice, &case_hub(c)->loop);
-    }
+    case_hub(c)->loop.refs -= case_counts(c);
+    case_hub(c)->loop.listeners--;
+    notice_end(&p->notice, &case_hub(c)->loop);
     return error;
 }

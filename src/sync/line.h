@@ -260,11 +260,29 @@ int line_drop(struct line *line, struct guard *g, struct waiting *w);
 
 /* --- as a case ------------------------------------------------------------------------------- */
 
-/* Join as a case, if it is not there. `now`: what it waits for is there already, another thread may
- * have brought it since it was asked; then it is fired as well. */
-void line_join_case(struct line *line, struct guard *g, cress_case *c, bool now);
+void line_join_case_shared(struct line *line, struct guard *g, cress_case *c);
+int line_leave_case_shared(struct line *line, struct guard *g, cress_case *c);
+
+/* Join as a case, if it is not there. Where the object is shared, another thread may have brought
+ * what it waits for since it was asked: then the caller fires it. */
+static inline void line_join_case(struct line *line, struct guard *g, cress_case *c)
+{
+    if (unlikely(guard_shared(g))) {
+        line_join_case_shared(line, g, c);
+        return;
+    }
+    struct place *p = place_of_case(c);
+    *p = (struct place){ .c = c };
+    line_join(line, g, p, case_hub(c));
+}
 
 /* Leave it. 0, with the guard entered; or what guard_enter() says, and nothing is to be touched. */
-int line_leave_case(struct line *line, struct guard *g, cress_case *c);
+static inline int line_leave_case(struct line *line, struct guard *g, cress_case *c)
+{
+    if (unlikely(guard_shared(g)))
+        return line_leave_case_shared(line, g, c);
+    line_leave(line, g, place_of_case(c));
+    return 0;
+}
 
 #endif

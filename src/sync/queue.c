@@ -429,7 +429,9 @@ static int case_links(cress_case *c)
     int error = guard_enter(&q->guard);
     if (error < 0)
         return error;
-    line_join_case(&q->getters, &q->guard, c, looks(q) != -EAGAIN);
+    line_join_case(&q->getters, &q->guard, c);
+    if (guard_shared(&q->guard) && looks(q) != -EAGAIN)
+        cress_case_fire(c);
     guard_leave(&q->guard);
     return 0;
 }

@@ -192,7 +192,9 @@ static int case_links(cress_case *c)
     int error = guard_enter(&r->guard);
     if (error < 0)
         return error;
-    line_join_case(&r->line, &r->guard, c, r->there);
+    line_join_case(&r->line, &r->guard, c);
+    if (guard_shared(&r->guard) && r->there)
+        cress_case_fire(c);
     guard_leave(&r->guard);
     return 0;
 }

@@ -181,7 +181,9 @@ static int case_links(cress_case *c)
     int error = guard_enter(&s->guard);
     if (error < 0)
         return error;
-    line_join_case(&s->line, &s->guard, c, some_free(s));
+    line_join_case(&s->line, &s->guard, c);
+    if (guard_shared(&s->guard) && some_free(s))
+        cress_case_fire(c);
     guard_leave(&s->guard);
     return 0;
 }
