@@ -340,6 +340,37 @@ func semPingpong(name string, n int) {
 	})
 }
 
+// Between two threads: each goroutine stays on one of its own.
+func between(buffer int) func(name string, n int) {
+	return func(name string, n int) {
+		runtime.GOMAXPROCS(2)
+		repeat(name, n, func(n int) {
+			there, back := make(chan struct{}, buffer), make(chan struct{}, buffer)
+			var all sync.WaitGroup
+			all.Add(2)
+			go func() {
+				runtime.LockOSThread()
+				for k := 0; k < n; k++ {
+					<-there
+					back <- struct{}{}
+				}
+				runtime.UnlockOSThread()
+				all.Done()
+			}()
+			go func() {
+				runtime.LockOSThread()
+				for k := 0; k < n; k++ {
+					there <- struct{}{}
+					<-back
+				}
+				runtime.UnlockOSThread()
+				all.Done()
+			}()
+			all.Wait()
+		})
+	}
+}
+
 func semFree(name string, n int) {
 	sem := make(chan struct{}, 1)
 	repeat(name, n, func(n int) {
@@ -481,6 +512,8 @@ var rows = []struct {
 	{"spawn_block_10000", spawnBlock, 10000},
 	{"sem_pingpong", semPingpong, 500000},
 	{"sem_free", semFree, 5000000},
+	{"threads_sem", between(1), 50000},
+	{"threads_chan", between(0), 50000},
 	{"mutex_free", mutexFree, 20000000},
 	{"mutex_handoff", mutexHandoff, 500000},
 	{"chan_unbuffered", chanUnbuffered, 1000000},

@@ -318,6 +318,62 @@ static void sem_pingpong(const char *name, long n)
     repeat(name, n, round_trips);
 }
 
+/* Two threads that hand an item to each other and back, with a mutex and a condition, on two cores.
+ * A semaphore or a channel is the same here. */
+static struct {
+    pthread_mutex_t mutex;
+    pthread_cond_t come;
+    void *item;
+} slots[2] = { { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, NULL },
+               { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, NULL } };
+
+static void put(int i)
+{
+    pthread_mutex_lock(&slots[i].mutex);
+    slots[i].item = slots;
+    pthread_cond_signal(&slots[i].come);
+    pthread_mutex_unlock(&slots[i].mutex);
+}
+
+static void get(int i)
+{
+    pthread_mutex_lock(&slots[i].mutex);
+    while (slots[i].item == NULL)
+        pthread_cond_wait(&slots[i].come, &slots[i].mutex);
+    slots[i].item = NULL;
+    pthread_mutex_unlock(&slots[i].mutex);
+}
+
+static void *answers(void *arg)
+{
+    for (long i = (long)arg; i > 0; i--) {
+        get(0);
+        put(1);
+    }
+    return NULL;
+}
+
+static double between_threads(long n)
+{
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, answers, (void *)n) != 0)
+        bench_die("pthread_create");
+    int64_t before = bench_now();
+    for (long i = 0; i < n; i++) {
+        put(0);
+        get(1);
+    }
+    double ns = each(before, n);
+    pthread_join(thread, NULL);
+    return ns;
+}
+
+static void threads_pingpong(const char *name, long n)
+{
+    bench_cores(2);
+    repeat(name, n, between_threads);
+}
+
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
 static void *idles(void *arg)
@@ -453,6 +509,8 @@ int main(int argc, char **argv)
         { "spawn_queued_10000", spawn_queued, 10000 },
         { "spawn_block_10000", spawn_block, 10000 },
         { "sem_pingpong", sem_pingpong, 100000 },
+        { "threads_sem", threads_pingpong, 50000 },
+        { "threads_chan", threads_pingpong, 50000 },
         { "sem_free", sem_free, 10000000 },
         { "mutex_free", mutex_free, 20000000 },
         { "mutex_handoff", mutex_handoff, 100000 },

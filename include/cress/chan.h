@@ -4,8 +4,9 @@
  * An item is a pointer, or, with item_size, so many bytes that are copied; as in cress/queue.h.
  *
  * Without a buffer a send and a receive meet: both always let others run, the receiver goes on
- * first and then the sender. All-zero is such a channel, of pointers. With a buffer a send waits
- * only when that is full, a receive only when it is empty. Its memory comes from the heap.
+ * first and then the sender (but not in a shared one, whose two sides run at the same time).
+ * All-zero is such a channel, of pointers. With a buffer a send waits only when that is full, a
+ * receive only when it is empty. Its memory comes from the heap.
  *
  * Sends and receives can be cases of cress_choose(), of which exactly one takes effect; two choices
  * can meet each other.
@@ -34,8 +35,8 @@ typedef struct cress_chan {
  *
  * @param capacity   of the buffer, in items; 0: none
  * @param item_size  bytes of an item; 0: pointers
- * @param flags      0
- * @return 0; -EINVAL; -EBUSY, somebody waits; -ENOTSUP, CRESS_SHARED
+ * @param flags      CRESS_SHARED
+ * @return 0; -EINVAL; -EBUSY, somebody waits
  */
 CRESS_API int cress_chan_init(cress_chan *chan, size_t capacity, size_t item_size, unsigned flags);
 

@@ -16,7 +16,8 @@
  * soon as there is room. No item is lost or doubled when a greenlet is killed or out of time.
  *
  * Cancellation, threads and fork(2) as in cress/sync.h: puts and gets are cancelled only when they
- * would have to wait.
+ * would have to wait. Of a shared queue compare and drop are called by any of its threads, one at a
+ * time, and must not use the queue.
  */
 #ifndef CRESS_QUEUE_H
 #define CRESS_QUEUE_H
@@ -52,7 +53,7 @@ typedef struct cress_queue_options {
     int (*compare)(const void *a, const void *b);
     void (*drop)(void *item); /**< told of each item that is thrown away; must not block */
     bool joinable;            /**< counts tasks: cress_queue_task_done(), cress_queue_join() */
-    bool shared;              /**< between threads: announced, not built yet */
+    bool shared;              /**< used by several threads, see cress/sync.h */
 } cress_queue_options;
 
 /** The start of every cress_queue_options. */
@@ -62,8 +63,7 @@ typedef struct cress_queue_options {
  *
  * Never switches. Any thread.
  *
- * @return 0; -EINVAL, size is not set, or the options do not fit together; -EBUSY, somebody waits;
- *         -ENOTSUP, shared
+ * @return 0; -EINVAL, size is not set, or the options do not fit together; -EBUSY, somebody waits
  */
 CRESS_API int cress_queue_init(cress_queue *queue, const cress_queue_options *options);
 

@@ -4,7 +4,7 @@
  * All of them are the caller's memory, a fixed number of words whose fields are private. All-zero
  * is valid, so they can be static and are there before any hub or thread is; an init is needed only
  * for what differs from that. Nothing is to be freed. An object must stay until all calls that
- * wait on it have returned.
+ * wait on it have returned; who has waited in vain or not may then free it, also if it is shared.
  *
  * Waiting needs no memory from the heap. Those who wait stand in one line, first in, first out.
  * What is set or released never switches: those who are woken run when their turn comes.
@@ -18,8 +18,19 @@
  * a call from another thread says -EXDEV. Before and after, it may be used from any one thread at a
  * time.
  *
+ * One that was initialised CRESS_SHARED may be used by all threads at once: by coroutines of any
+ * hub, and by threads that have none, which need none for it (a coroutine of such a thread blocks
+ * the thread). What is said below of the hub's thread does not hold for it, and it never says
+ * -EXDEV, unless that is said. It costs two atomic operations for each call, and no signal handler
+ * may use it. Who waits for it keeps the hub going as who waits for a descriptor does: another
+ * thread may help, so main is not told -EDEADLK. A call to whom something was handed over while its
+ * time ran out or its greenlet was killed has got it, whichever thread did which.
+ *
  * fork(2): in the child all that waited but the greenlet that forked are gone from the lines. Locks
- * that others held are free.
+ * that others held are free. A shared object that nobody waited for, and that no other thread was
+ * using at that moment, can be used in the child as well, and who gets a shared mutex that another
+ * thread held is told -EOWNERDEAD; any other shared object says -EOWNERDEAD until it is initialised
+ * anew.
  */
 #ifndef CRESS_SYNC_H
 #define CRESS_SYNC_H
@@ -37,7 +48,7 @@ enum {
     CRESS_BOUNDED = 1,   /**< a semaphore never counts further than it began */
     CRESS_FAIR = 2,      /**< who has waited longest comes first; nobody can barge in */
     CRESS_RECURSIVE = 4, /**< its owner can lock it again */
-    CRESS_SHARED = 8     /**< between threads: announced, not built yet */
+    CRESS_SHARED = 8     /**< used by several threads, see above */
 };
 
 /* --- events ---------------------------------------------------------------------------------- */
@@ -47,9 +58,9 @@ typedef struct cress_event {
     uintptr_t words[8];
 } cress_event;
 
-/** Make it not set. flags: 0.
+/** Make it not set. flags: CRESS_SHARED.
  *
- * Never switches. @return 0; -EINVAL; -EBUSY, somebody waits; -ENOTSUP, CRESS_SHARED
+ * Never switches. @return 0; -EINVAL; -EBUSY, somebody waits
  */
 CRESS_API int cress_event_init(cress_event *event, unsigned flags);
 
@@ -67,7 +78,7 @@ CRESS_API int cress_event_clear(cress_event *event);
 CRESS_API bool cress_event_is_set(const cress_event *event);
 
 /** Wait until it is set. If it is, but others that were woken by that have not run yet, let them
- * run first.
+ * run first (unless it is shared).
  *
  * Switches unless it is set. A cancellation point. The hub's thread.
  *
@@ -87,9 +98,11 @@ typedef struct cress_result {
     uintptr_t words[16];
 } cress_result;
 
-/** Make it empty again: what it held is forgotten, and nobody is followed any more. flags: 0.
+/** Make it empty again: what it held is forgotten, and nobody is followed any more. flags:
+ * CRESS_SHARED.
  *
- * Never switches. @return 0; -EINVAL; -EBUSY, somebody waits; -ENOTSUP, CRESS_SHARED; -EXDEV
+ * Never switches. @return 0; -EINVAL; -EBUSY, somebody waits; -EXDEV, it follows a greenlet of
+ *         another thread
  */
 CRESS_API int cress_result_init(cress_result *result, unsigned flags);
 
@@ -107,7 +120,9 @@ CRESS_API int cress_result_set_error(cress_result *result, int error);
  * killed. It follows one greenlet at a time, and holds a reference to it, so that the value lives,
  * until it follows another one or is made empty.
  *
- * Never switches. g's thread. @return 0; -EINVAL; -EXDEV
+ * Never switches. g's thread, also if it is shared.
+ *
+ * @return 0; -EINVAL; -EXDEV, also where it follows a greenlet of another thread
  */
 CRESS_API int cress_result_follow(cress_result *result, cress_greenlet *g);
 
@@ -138,9 +153,9 @@ typedef struct cress_sem {
     uintptr_t words[8];
 } cress_sem;
 
-/** Begin with so many units. flags: CRESS_BOUNDED, CRESS_FAIR.
+/** Begin with so many units. flags: CRESS_BOUNDED, CRESS_FAIR, CRESS_SHARED.
  *
- * Never switches. @return 0; -EINVAL; -EBUSY, somebody waits; -ENOTSUP, CRESS_SHARED
+ * Never switches. @return 0; -EINVAL; -EBUSY, somebody waits
  */
 CRESS_API int cress_sem_init(cress_sem *sem, uint32_t units, unsigned flags);
 
@@ -179,14 +194,15 @@ CRESS_API cress_case cress_on_sem(cress_sem *sem);
 /* --- locks ----------------------------------------------------------------------------------- */
 
 /** A lock with an owner, which is a coroutine. All-zero: free. It is not released by its owner's
- * end. */
+ * end; but a shared one is by the end of its owner's hub or thread, and whoever gets it next is
+ * told so. A shared one must not be given up as memory while it is locked. */
 typedef struct cress_mutex {
     uintptr_t words[10];
 } cress_mutex;
 
-/** Make it free. flags: CRESS_RECURSIVE, CRESS_FAIR.
+/** Make it free. flags: CRESS_RECURSIVE, CRESS_FAIR, CRESS_SHARED.
  *
- * Never switches. @return 0; -EINVAL; -EBUSY, it is locked; -ENOTSUP, CRESS_SHARED
+ * Never switches. @return 0; -EINVAL; -EBUSY, it is locked
  */
 CRESS_API int cress_mutex_init(cress_mutex *mutex, unsigned flags);
 
@@ -194,8 +210,10 @@ CRESS_API int cress_mutex_init(cress_mutex *mutex, unsigned flags);
  *
  * Switches only if somebody else has it; then it is a cancellation point. The hub's thread.
  *
- * @return 0; -EDEADLK, the caller has it (and it is not CRESS_RECURSIVE), or as
- *         cress_sem_acquire(); -EOVERFLOW, too deep; otherwise as cress_sem_acquire()
+ * @return 0; -EOWNERDEAD, the caller has it, but the hub or thread of who had it before has ended:
+ *         what it protects may be half done; -EDEADLK, the caller has it (and it is not
+ *         CRESS_RECURSIVE), or as cress_sem_acquire(); -EOVERFLOW, too deep; otherwise as
+ *         cress_sem_acquire()
  */
 CRESS_API int cress_mutex_lock(cress_mutex *mutex, cress_time timeout);
 
@@ -203,7 +221,8 @@ CRESS_API int cress_mutex_lock(cress_mutex *mutex, cress_time timeout);
  *
  * Never switches. The hub's thread, callbacks too (which are one owner together).
  *
- * @return 0; -EAGAIN; -EDEADLK, the caller has it; -EINVAL; -EXDEV; -ENOMEM, the thread's record
+ * @return 0; -EAGAIN; -EOWNERDEAD as cress_mutex_lock(); -EDEADLK, the caller has it; -EINVAL;
+ *         -EXDEV; -ENOMEM, the thread's record
  */
 CRESS_API int cress_mutex_try_lock(cress_mutex *mutex);
 
@@ -224,7 +243,7 @@ typedef struct cress_rwlock {
 
 /** Make it free. flags: 0.
  *
- * Never switches. @return 0; -EINVAL; -EBUSY, it is locked; -ENOTSUP, CRESS_SHARED
+ * Never switches. @return 0; -EINVAL; -EBUSY, it is locked
  */
 CRESS_API int cress_rwlock_init(cress_rwlock *lock, unsigned flags);
 
@@ -260,9 +279,9 @@ typedef struct cress_cond {
     uintptr_t words[6];
 } cress_cond;
 
-/** Make it new. flags: 0.
+/** Make it new. flags: CRESS_SHARED, which its mutex must be too.
  *
- * Never switches. @return 0; -EINVAL; -EBUSY, somebody waits; -ENOTSUP, CRESS_SHARED
+ * Never switches. @return 0; -EINVAL; -EBUSY, somebody waits
  */
 CRESS_API int cress_cond_init(cress_cond *cond, unsigned flags);
 
@@ -272,8 +291,10 @@ CRESS_API int cress_cond_init(cress_cond *cond, unsigned flags);
  * Switches. A cancellation point. The hub's thread.
  *
  * @return 0; -ETIMEDOUT; -EAGAIN, timeout is 0; -ECANCELED; -EPERM, the caller does not have the
- *         mutex, or in a callback; -EINVAL; -EXDEV; -ENOMEM; -EDEADLK, main, and nothing can signal
- *         it. (If it is the mutex that nobody can unlock any more: -EDEADLK without it.)
+ *         mutex, or in a callback; -EINVAL, also where one of the two is shared and the other is
+ *         not; -EXDEV; -ENOMEM; -EOWNERDEAD of the mutex, whatever else happened; -EDEADLK, main,
+ *         and nothing can signal it. (If it is the mutex that nobody can unlock any more: -EDEADLK
+ *         without it.)
  */
 CRESS_API int cress_cond_wait(cress_cond *cond, cress_mutex *mutex, cress_time timeout);
 
@@ -295,7 +316,7 @@ typedef struct cress_barrier {
 
 /** For n greenlets. flags: 0.
  *
- * Never switches. @return 0; -EINVAL, n is 0; -EBUSY, somebody waits; -ENOTSUP, CRESS_SHARED
+ * Never switches. @return 0; -EINVAL, n is 0; -EBUSY, somebody waits
  */
 CRESS_API int cress_barrier_init(cress_barrier *barrier, uint32_t n, unsigned flags);
 
@@ -332,9 +353,9 @@ typedef struct cress_latch {
     uintptr_t words[8];
 } cress_latch;
 
-/** Begin with a count. flags: 0.
+/** Begin with a count. flags: CRESS_SHARED.
  *
- * Never switches. @return 0; -EINVAL; -EBUSY, somebody waits; -ENOTSUP, CRESS_SHARED
+ * Never switches. @return 0; -EINVAL; -EBUSY, somebody waits
  */
 CRESS_API int cress_latch_init(cress_latch *latch, size_t count, unsigned flags);
 

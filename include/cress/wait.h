@@ -6,6 +6,8 @@
  *     if (cress_wait(cases, 2, 1, CRESS_SECONDS(1), &first) == 1)
  *         ...                                        // cases[first] has happened
  *
+ * The things may be shared between threads (cress/sync.h). A thread that waits here gets a hub.
+ *
  * The builders are named cress_on_*, here and in the headers of the other things that can be waited
  * for.
  */

@@ -14,6 +14,16 @@
 
 enum { CACHE_LINE = 64 };
 
+/* For a loop that waits for another processor: be slow, and do not guess. */
+static inline void cpu_relax(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("isb");
+#endif
+}
+
 /* A thread-local that is found with one addition. All of cress's thread-locals are read through a
  * pointer kept in one of these; the static TLS block of every process has room for a few words.
  */

@@ -1,9 +1,17 @@
 #include "base/sys.h"
 
-#include <stdatomic.h>
+#include "base/step.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#ifdef CRESS_TESTING
+void (*cress__step_hook)(const volatile void *of, bool write);
+void (*cress__step_waits_hook)(const volatile void *of);
+int (*cress__futex_wait_hook)(atomic_uint *word, unsigned value, cress_time timeout);
+void (*cress__futex_wake_hook)(atomic_uint *word, int n);
+#endif
 
 /* secure_getenv: a program with more rights than its caller takes no advice from it. */
 bool cress__sys_disabled(const char *feature)

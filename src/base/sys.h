@@ -18,8 +18,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
@@ -397,6 +399,39 @@ static inline uint64_t sys_sigmask(int how, uint64_t mask)
 static inline void sys_sched_yield(void)
 {
     syscall3(SYS_sched_yield, 0, 0, 0);
+}
+
+#ifdef CRESS_TESTING
+/* What a test has instead, see base/step.h. */
+extern int (*cress__futex_wait_hook)(atomic_uint *word, unsigned value, cress_time timeout);
+extern void (*cress__futex_wake_hook)(atomic_uint *word, int n);
+#endif
+
+/* Wait while a word has this value, for a time or CRESS_FOREVER. Private to the process. 0, which
+ * may be for nothing; -EAGAIN, it had another one; -EINTR; -ETIMEDOUT. */
+static inline int sys_futex_wait(atomic_uint *word, unsigned value, cress_time timeout)
+{
+#ifdef CRESS_TESTING
+    if (cress__futex_wait_hook != NULL)
+        return cress__futex_wait_hook(word, value, timeout);
+#endif
+    if (fault("futex_wait"))
+        return -EINTR;
+    struct timespec t = { .tv_sec = timeout / 1000000000, .tv_nsec = timeout % 1000000000 };
+    return (int)syscall4(SYS_futex, (long)word, FUTEX_WAIT_PRIVATE, (long)value,
+                         timeout != CRESS_FOREVER ? (long)&t : 0);
+}
+
+/* Wake so many who wait there. The word may be anybody's meanwhile: who waits looks again. */
+static inline void sys_futex_wake(atomic_uint *word, int n)
+{
+#ifdef CRESS_TESTING
+    if (cress__futex_wake_hook != NULL) {
+        cress__futex_wake_hook(word, n);
+        return;
+    }
+#endif
+    syscall3(SYS_futex, (long)word, FUTEX_WAKE_PRIVATE, n);
 }
 
 /* Send a signal to this thread; pending if it is blocked. Async-signal-safe. */

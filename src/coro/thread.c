@@ -45,6 +45,8 @@ static void thread_end(void *record)
     bool whole = t->current == &t->native;
     if (t->hub != NULL && whole)
         t->hub_done(t->hub);
+    if (t->held != NULL)
+        t->held_end(t, true);
     cress__thread = NULL;
     atomic_fetch_add(&t->refs, t->blocks.live); /* (2) */
     overflow_thread_done();

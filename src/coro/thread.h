@@ -61,6 +61,9 @@ struct thread {
     void (*hub_forget)(cress_coro *co); /* drops what it has from the hub, `extra` */
     void (*free_block)(cress_coro *co); /* nobody refers to a greenlet's any more */
 
+    void *held; /* locks that are shared between threads, which sync/mutex.c knows */
+    void (*held_end)(struct thread *t, bool thread_ends); /* NULL: there never were any */
+
     _Atomic size_t refs;
     atomic_bool dead;
     bool stacks_kept; /* some were suspended when it ended: unmapped when the last is freed */

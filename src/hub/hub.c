@@ -336,6 +336,8 @@ static void end_hub(struct cress_hub *h)
     struct thread *t = h->thread;
     hub_each_greenlet(h, drop_greenlet, h);
     drop_raw(h);
+    if (t->held != NULL)
+        t->held_end(t, false);
     forget(&t->native);
     outside_end(h);
     shared_end(h);

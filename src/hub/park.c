@@ -56,11 +56,12 @@ noinline int hub_park_timed(struct cress_hub *h, cress_coro *self, const struct 
 
 void hub_unwait(struct cress_hub *h, cress_coro *co)
 {
+    bool waits = co->flags & CORO_IN_WAIT;
+    co->flags &= (uint8_t) ~(CORO_WAITING | CORO_IN_PARK | CORO_IN_WAIT); /* nothing wakes it */
     if (runnode_queued(&co->node))
         runq_remove(&co->node);
-    if ((co->flags & CORO_IN_WAIT) && co->info->unlink != NULL)
+    if (waits && co->info->unlink != NULL)
         co->info->unlink(co->info);
-    co->flags &= (uint8_t) ~(CORO_WAITING | CORO_IN_PARK | CORO_IN_WAIT);
     struct hub_extra *x = co->extra;
     if (x == NULL)
         return;

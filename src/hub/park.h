@@ -36,7 +36,10 @@ struct wait_info {
     const char *what; /* "reading fd" */
     long number;      /* printed behind it if `numbered` */
     bool numbered;
-    bool firm;                    /* nothing cancels it: who waits has to have what it waits for */
+    bool firm; /* nothing cancels it: who waits has to have what it waits for */
+    /* Another thread may have brought what it waits for: who waits sees to it, and calls
+     * scope_judge() where that is not so. */
+    bool judges;
     const cress_greenlet *target; /* its name is printed behind, if not NULL */
     /* The coroutine is dropped: leave the lists that it would leave after the wait. NULL: it is in
      * none. */
@@ -72,9 +75,12 @@ static inline void hub_grant(struct cress_hub *h, cress_coro *co)
 /* A wait ended with an error, self->wake: if a scope around it is over, that is told. */
 int scope_woken(cress_coro *self);
 
+/* A wait that judges itself ended with an error and without what it waited for: the same. */
+int scope_judge(cress_coro *self, int error);
+
 /* A wait begins, perhaps not the first one of its call: what came while its coroutine was woken and
  * stood in the line has woken nobody. 0; -ECANCELED. */
-int scope_waits_again(cress_coro *self);
+int scope_waits_again(cress_coro *self, const struct wait_info *info);
 
 /* Leave for the next in line. self has been put where it will be found again.
  *
@@ -109,7 +115,7 @@ static always_inline int hub_park_untold(struct cress_hub *h, cress_coro *self,
 static always_inline int hub_park(struct cress_hub *h, cress_coro *self,
                                   const struct wait_info *info)
 {
-    if (unlikely(self->flags & CORO_ALARM) && !info->firm && scope_waits_again(self) < 0)
+    if (unlikely(self->flags & CORO_ALARM) && !info->firm && scope_waits_again(self, info) < 0)
         return -ECANCELED;
     int why = hub_park_untold(h, self, info);
     return likely(why >= 0) ? why : scope_woken(self);

@@ -147,21 +147,32 @@ noinline int scope_point_after_yield(struct cress_hub *h, cress_coro *self)
     return point(h, self, true);
 }
 
-noinline int scope_waits_again(cress_coro *self)
+static int cancelled(cress_coro *self)
 {
     struct scope *s = NULL;
     enum verdict verdict = find(self, &s);
     return verdict != NOTHING ? deliver(self->thread->hub, self, verdict, s) : 0;
 }
 
-/* Whoever is cancelled and out of time in one turn is told of the former. */
-noinline int scope_woken(cress_coro *self)
+noinline int scope_waits_again(cress_coro *self, const struct wait_info *info)
 {
-    int why = self->wake;
+    if (info->judges)
+        return find(self, &(struct scope *){ NULL }) != NOTHING ? -ECANCELED : 0;
+    return cancelled(self);
+}
+
+/* Whoever is cancelled and out of time in one turn is told of the former. */
+int scope_judge(cress_coro *self, int why)
+{
     if (!(self->flags & CORO_ALARM) || (why != -ECANCELED && why != -ETIMEDOUT))
         return why;
-    int error = scope_waits_again(self);
+    int error = cancelled(self);
     return error < 0 ? error : why;
+}
+
+noinline int scope_woken(cress_coro *self)
+{
+    return self->info->judges ? self->wake : scope_judge(self, self->wake);
 }
 
 void scope_alarm(cress_coro *co)

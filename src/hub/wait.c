@@ -1,5 +1,7 @@
 #include "hub/wait.h"
 
+#include "base/step.h"
+#include "base/sys.h"
 #include "hub/scope.h"
 
 #include <errno.h>
@@ -18,9 +20,49 @@ void cress_case_fire(cress_case *c)
         hub_wake(wait->hub, wait->co, 0);
 }
 
+/* (5) A choice that is not open, and a case that it can never be. */
+static cress_case closed_choice;
+
+void case_waits_shared(cress_case *c)
+{
+    struct case_wait *wait = case_core(c)->wait;
+    case_core(c)->shared = true;
+    if (wait->shared)
+        return;
+    wait->shared = wait->info.judges = true;
+    atomic_store_explicit(&wait->choice, &closed_choice, memory_order_relaxed);
+}
+
+bool case_choose_shared(cress_case *c)
+{
+    struct case_wait *wait = case_core(c)->wait;
+    cress_case *open = NULL;
+    step_writes(&wait->choice);
+    return wait->takes && atomic_compare_exchange_strong(&wait->choice, &open, c);
+}
+
+bool case_gives_way(cress_case *asks, cress_case *other)
+{
+    struct case_wait *wait = case_core(asks)->wait;
+    const struct case_wait *before = case_core(other)->wait;
+    if (!before->takes || (uintptr_t)before >= (uintptr_t)wait)
+        return false;
+    step_reads(&before->choice);
+    if (atomic_load(&before->choice) != &closed_choice)
+        return false;
+    wait->behind = &before->choice;
+    return true;
+}
+
 bool case_choose(cress_case *c)
 {
     struct case_wait *wait = case_core(c)->wait;
+    if (wait != NULL && wait->shared) {
+        if (!case_choose_shared(c))
+            return false;
+        hub_wake(wait->hub, wait->co, 0);
+        return true;
+    }
     if (wait == NULL || !wait->takes || wait->co == NULL || wait->chosen != NULL) /* (3) */
         return false;
     wait->chosen = c;
@@ -57,7 +99,7 @@ static void unlink_case(cress_case *c)
 static int link_case(cress_case *c)
 {
     int error = c->ops->link(c);
-    case_core(c)->linked = error >= 0;
+    case_core(c)->linked |= error >= 0;
     return error;
 }
 
@@ -71,10 +113,23 @@ static void leave(struct case_wait *wait)
     }
 }
 
+/* From now on nobody decides it any more; see (5). */
+static void close_choice(struct case_wait *wait)
+{
+    step_writes(&wait->choice);
+    cress_case *chosen = atomic_exchange(&wait->choice, &closed_choice);
+    if (chosen == NULL || chosen == &closed_choice)
+        return;
+    wait->chosen = chosen;
+    chosen->ready = true;
+}
+
 /* The greenlet is dropped: what was handed to it goes back, see (4) in wait.h. */
 static void unlink_wait(const struct wait_info *info)
 {
     struct case_wait *wait = container_of(info, struct case_wait, info);
+    if (wait->shared)
+        close_choice(wait);
     if (wait->chosen != NULL)
         wait->chosen->ready = false;
     leave(wait);
@@ -141,7 +196,8 @@ static int ask_again(cress_case *c, bool take)
     list_remove(&case_core(c)->fired);
     int r = ask(c, take);
     if (r == 0) {
-        unlink_case(c);
+        if (!case_core(c)->shared)
+            unlink_case(c);
         r = link_case(c);
     }
     return r;
@@ -153,9 +209,30 @@ static cress_case *of_fired(struct list *node)
     return container_of(core, cress_case, core[0]);
 }
 
+static int park_shared(struct case_wait *wait, cress_time timeout)
+{
+    cress_coro *self = wait->co;
+    step_writes(&wait->choice);
+    atomic_store(&wait->choice, NULL);
+    int error = hub_park_until(wait->hub, self, &wait->info, timeout);
+    close_choice(wait);
+    wait->co = NULL;
+    return error == 0 || wait->chosen != NULL ? 0 : scope_judge(self, error);
+}
+
+/* The other one is running, and about to open: it takes no longer than what we have just done. */
+static void give_way(struct case_wait *wait)
+{
+    step_waits(wait->behind);
+    wait->behind = NULL;
+    sys_sched_yield();
+}
+
 /* Wait until one is fired. */
 static int park(struct case_wait *wait, cress_time timeout)
 {
+    if (wait->behind != NULL)
+        give_way(wait);
     if (!list_empty(&wait->fired))
         return 0;
     struct cress_hub *h;
@@ -164,6 +241,8 @@ static int park(struct case_wait *wait, cress_time timeout)
     if (error < 0)
         return error;
     wait->co = wait->hub->thread->current;
+    if (wait->shared)
+        return park_shared(wait, timeout);
     error = hub_park_until(wait->hub, wait->co, &wait->info, timeout);
     wait->co = NULL;
     return error;
@@ -271,7 +350,7 @@ static ssize_t choose(struct case_wait *wait, cress_case *cases, size_t n, cress
         if (error < 0)
             break;
         shuffle_fired(wait);
-        while (!list_empty(&wait->fired) && error == 0) {
+        while (!list_empty(&wait->fired) && wait->behind == NULL && error == 0) {
             cress_case *c = of_fired(wait->fired.next);
             int r = ask_again(c, true);
             if (r > 0)

@@ -137,6 +137,7 @@ static void let_go(cress_loop *loop)
     loop->poller->close(loop);
     loop->poller = &lost;
     atomic_store(&loop->asleep, false);
+    atomic_store(&loop->wakers, 0); /* threads that are not here */
     notices_take(loop);
     watch_part_ready(loop, PART_FORK);
 }

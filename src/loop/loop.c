@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/closed.h"
 #include "base/options.h"
+#include "base/step.h"
 #include "base/sys.h"
 
 #include <stdio.h>
@@ -81,6 +82,8 @@ void loop_done(cress_loop *loop)
     watch_end_all(loop);
     fds_disown(loop);
     loop_delist(loop);
+    while (atomic_load(&loop->wakers) > 0) /* (5) */
+        sys_sched_yield();
     drop_callbacks(loop);
     loop->poller->close(loop);
 }
@@ -137,6 +140,7 @@ void loop_run_callback(cress_loop *loop)
 void loop_post_mt(cress_loop *loop, struct callback *callback)
 {
     struct callback *head = atomic_load_explicit(&loop->posted, memory_order_relaxed);
+    step_writes(&loop->posted);
     do
         callback->next = head;
     while (!atomic_compare_exchange_weak(&loop->posted, &head, callback));
@@ -145,19 +149,63 @@ void loop_post_mt(cress_loop *loop, struct callback *callback)
 
 /* Either the loop sees what was put into the list after it has said that it is about to wait, or we
  * see that it has said so: both sides write first and look then, in one order for all. */
+static bool falls_to_us(cress_loop *loop)
+{
+    step_reads(&loop->asleep);
+    if (!atomic_load(&loop->asleep))
+        return false;
+    step_writes(&loop->asleep);
+    return atomic_exchange(&loop->asleep, false);
+}
+
+static void wake(cress_loop *loop)
+{
+    atomic_fetch_add_explicit(&loop->wakeups, 1, memory_order_relaxed);
+    loop->poller->wake(loop);
+}
+
 void loop_wake_mt(cress_loop *loop)
 {
-    if (atomic_load(&loop->asleep) && atomic_exchange(&loop->asleep, false)) {
-        atomic_fetch_add_explicit(&loop->wakeups, 1, memory_order_relaxed);
-        loop->poller->wake(loop);
-    }
+    if (falls_to_us(loop))
+        wake(loop);
+}
+
+thread_local_fast struct wake_later cress__wake_later;
+
+void loop_wake_later(cress_loop *loop)
+{
+    if (!falls_to_us(loop))
+        return;
+    wake_now();                         /* there is room for one */
+    atomic_fetch_add(&loop->wakers, 1); /* (5) */
+    cress__wake_later.loop = loop;
+}
+
+void word_wake_later(atomic_uint *word)
+{
+    wake_now();
+    cress__wake_later.word = word;
+}
+
+noinline void cress__wake_now(void)
+{
+    struct wake_later later = cress__wake_later;
+    cress__wake_later = (struct wake_later){ NULL, NULL };
+    if (later.word != NULL)
+        sys_futex_wake(later.word, 1);
+    if (later.loop == NULL)
+        return;
+    wake(later.loop);
+    atomic_fetch_sub(&later.loop->wakers, 1); /* the last that we touch of it */
 }
 
 /* What other threads posted, oldest first, joins the line. */
 static void take_posted(cress_loop *loop)
 {
+    step_reads(&loop->posted);
     if (atomic_load_explicit(&loop->posted, memory_order_relaxed) == NULL)
         return;
+    step_writes(&loop->posted);
     struct callback *newest = atomic_exchange_explicit(&loop->posted, NULL, memory_order_acquire);
     struct callback *oldest = NULL;
     while (newest != NULL) {
@@ -212,6 +260,27 @@ static bool something_ready(const cress_loop *loop)
     return !runq_empty(&loop->ready);
 }
 
+bool loop_told(const cress_loop *loop)
+{
+    step_reads(&loop->posted);
+    if (atomic_load(&loop->posted) != NULL)
+        return true;
+    step_reads(&loop->noticed);
+    return atomic_load(&loop->noticed) != NULL;
+}
+
+/* (4) */
+static void look_out(cress_loop *loop)
+{
+    bool told = false;
+    for (unsigned left = spin_begin(&loop->spin); left > 0 && !told; left--) {
+        cpu_relax();
+        told = atomic_load_explicit(&loop->noticed, memory_order_relaxed) != NULL ||
+               atomic_load_explicit(&loop->posted, memory_order_relaxed) != NULL;
+    }
+    spin_end(&loop->spin, told);
+}
+
 bool loop_look(cress_loop *loop, cress_time timeout)
 {
     loop_refresh(loop);
@@ -223,7 +292,10 @@ bool loop_look(cress_loop *loop, cress_time timeout)
     if (timeout > 0 && something_ready(loop)) /* who was asked for turned out to be closed */
         timeout = 0;
     loop->polls++;
+    if (timeout > 0 && loop->listeners > 0)
+        look_out(loop);
     if (timeout > 0) {
+        step_writes(&loop->asleep);
         atomic_store(&loop->asleep, true);
         if (loop_told(loop))
             timeout = 0;
@@ -231,8 +303,11 @@ bool loop_look(cress_loop *loop, cress_time timeout)
             loop->poll_waits++;
     }
     wait_for_events(loop, timeout);
-    if (atomic_load_explicit(&loop->asleep, memory_order_relaxed))
+    step_reads(&loop->asleep);
+    if (atomic_load_explicit(&loop->asleep, memory_order_relaxed)) {
+        step_writes(&loop->asleep);
         atomic_store_explicit(&loop->asleep, false, memory_order_relaxed);
+    }
     notices_take(loop);
     watch_part_ready(loop, PART_CHECK);
     if (loop->timers.armed > 0 || !list_empty(&loop->foreign))

@@ -15,6 +15,11 @@
  * (3) `born` is behind cress__forks in a child that has not used the loop yet. What waits or begins
  *     to wait calls loop_refresh() before; what ends a wait must not change what the parent has of
  *     the system's.
+ * (4) While somebody listens for what another thread will bring, the loop looks out for that for a
+ *     moment before it sleeps: a hand-over takes less time than waking up. See base/spin.h.
+ * (5) Who has something else to do first, as freeing a lock that is wanted by whom it wakes, takes
+ *     the wake-up over and makes the system call later. `wakers` counts them: the loop does not end
+ *     before.
  */
 #ifndef CRESS_LOOP_LOOP_H
 #define CRESS_LOOP_LOOP_H
@@ -22,6 +27,7 @@
 #include "base/clock.h"
 #include "base/fork.h"
 #include "base/runq.h"
+#include "base/spin.h"
 #include "loop/fds.h"
 #include "loop/notice.h"
 #include "loop/poller.h"
@@ -64,6 +70,8 @@ struct cress_loop {
     struct inotify *inotify; /* while stat watchers are active */
     uint64_t polls, poll_waits, events;
     uint64_t read_in; /* the clock was read in this one of the polls */
+    size_t listeners; /* (4) */
+    struct spin spin;
 
     /* Errors that have nowhere else to go; the hub puts its own here. */
     void (*report)(cress_loop *loop, cress_watch *watch, const char *context, int error);
@@ -89,6 +97,7 @@ struct cress_loop {
     _Atomic(struct notice *) noticed;
     atomic_bool asleep;
     _Atomic uint64_t wakeups; /* system calls made to end a wait */
+    atomic_uint wakers;       /* (5) */
 };
 
 /* Set up a loop in place. 0 or what the poller says. */
@@ -106,6 +115,9 @@ bool loop_look(cress_loop *loop, cress_time timeout);
 /* Read the clock and let timers become ready; take in what other threads posted. Returns the
  * reading. */
 cress_time loop_tick(cress_loop *loop);
+
+/* Whether other threads have put something in that has not been taken. */
+bool loop_told(const cress_loop *loop);
 
 /* How long may be waited: 0 when something is ready. The first time after a look the prepare
  * watchers become ready. */
@@ -174,15 +186,29 @@ void loop_post_mt(cress_loop *loop, struct callback *callback);
 /* Something for it was put into a list of other threads': end its wait. Any thread, any handler. */
 void loop_wake_mt(cress_loop *loop);
 
-/* Whether other threads have put something in that has not been taken. */
-static inline bool loop_told(const cress_loop *loop)
-{
-    return atomic_load(&loop->posted) != NULL || atomic_load(&loop->noticed) != NULL;
-}
-
 /* Wait until others have sent a notice, and take what was sent. For a loop that ends: its thread
  * does nothing else meanwhile. */
 void loop_wait_told(cress_loop *loop);
+
+/* Wake-ups that this thread has taken over, see (5): of a loop, and of who sleeps on a word. */
+struct wake_later {
+    cress_loop *loop;
+    atomic_uint *word;
+};
+extern thread_local_fast struct wake_later cress__wake_later;
+
+/* The same as loop_wake_mt(), but the system call is left for wake_now(). */
+void loop_wake_later(cress_loop *loop);
+void word_wake_later(atomic_uint *word);
+
+/* Make those system calls. */
+void cress__wake_now(void);
+
+static inline void wake_now(void)
+{
+    if (unlikely(cress__wake_later.loop != NULL) || unlikely(cress__wake_later.word != NULL))
+        cress__wake_now();
+}
 
 #ifdef CRESS_TESTING
 /* Called instead of waiting while the clock is a test's: time passes at once. */

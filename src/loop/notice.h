@@ -30,6 +30,9 @@ struct notice {
 
 void notice_send(struct notice *notice, cress_loop *loop);
 
+/* The same; a loop that sleeps is woken by the sender's wake_now(). Not for signal handlers. */
+void notice_send_later(struct notice *notice, cress_loop *loop);
+
 /* Call all that were sent, in their order. */
 void notices_take(cress_loop *loop);
 

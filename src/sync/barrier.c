@@ -4,6 +4,7 @@
 #include <cress/sync.h>
 
 struct barrier {
+    struct guard guard;
     struct line line;
     uint32_t n, here; /* of this round */
 };
@@ -17,7 +18,7 @@ static struct barrier *inside(cress_barrier *b)
 int cress_barrier_init(cress_barrier *public, uint32_t n, unsigned flags)
 {
     struct barrier *b = inside(public);
-    int error = b != NULL && n > 0 ? line_init_check(&b->line, flags, 0) : -EINVAL;
+    int error = b != NULL && n > 0 ? guard_init_check(&b->guard, flags, 0) : -EINVAL;
     if (error == 0)
         *b = (struct barrier){ .n = n };
     return error;
@@ -26,7 +27,7 @@ int cress_barrier_init(cress_barrier *public, uint32_t n, unsigned flags)
 /* It has not come after all. */
 static void leave(struct barrier *b, struct waiting *w)
 {
-    line_leave(&b->line, &w->place);
+    line_leave(&b->line, &b->guard, &w->place);
     if (!w->place.granted)
         b->here--;
 }
@@ -42,25 +43,25 @@ int cress_barrier_wait(cress_barrier *public, cress_time timeout)
     struct barrier *b = inside(public);
     if (b == NULL || b->n == 0 || timeout < 0)
         return -EINVAL;
-    int error = line_check(&b->line);
+    int error = guard_enter(&b->guard);
     if (error < 0)
         return error;
     if (b->here + 1 < b->n) {
         if (timeout == 0)
             return -EAGAIN;
         struct cress_hub *h;
-        if ((error = line_enter(&b->line, &h)) < 0)
+        if ((error = line_enter(&b->guard, &h)) < 0)
             return error;
         if (b->here + 1 < b->n) { /* others may have run */
             struct waiting w;
             waiting_init(&w, b, "waiting at a barrier", dropped);
             b->here++;
-            error = line_wait(&b->line, &w, h, timeout);
+            error = line_wait(&b->line, &b->guard, &w, h, timeout);
             leave(b, &w);
             return error;
         }
     }
     b->here = 0;
-    line_grant_all(&b->line);
+    line_grant_all(&b->line, &b->guard);
     return 1;
 }

@@ -10,6 +10,7 @@
 #include <cress/chan.h>
 
 struct chan {
+    struct guard guard;
     struct line senders, receivers;
     struct store store;
     size_t capacity;
@@ -22,21 +23,14 @@ static struct chan *inside(const cress_chan *c)
     return (struct chan *)(uintptr_t)c;
 }
 
-static int check(const struct chan *c)
-{
-    if (c == NULL)
-        return -EINVAL;
-    int error = line_check(&c->senders);
-    return error == 0 ? line_check(&c->receivers) : error;
-}
-
 int cress_chan_init(cress_chan *public, size_t capacity, size_t item_size, unsigned flags)
 {
     struct chan *c = inside(public);
-    int error = c != NULL ? line_init_check(&c->senders, flags, 0) : -EINVAL;
-    if (error < 0 || (error = line_init_check(&c->receivers, flags, 0)) < 0)
+    int error = c != NULL ? guard_init_check(&c->guard, flags, CRESS_SHARED) : -EINVAL;
+    if (error < 0)
         return error;
     *c = (struct chan){ .store.item_size = item_size, .capacity = capacity };
+    guard_init(&c->guard, flags);
     return 0;
 }
 
@@ -45,7 +39,7 @@ int cress_chan_done(cress_chan *public)
     struct chan *c = inside(public);
     if (c == NULL)
         return 0;
-    if (c->senders.hub != NULL || c->receivers.hub != NULL)
+    if (guard_busy(&c->guard))
         return -EBUSY;
     store_done(&c->store);
     *c = (struct chan){ 0 };
@@ -54,18 +48,24 @@ int cress_chan_done(cress_chan *public)
 
 size_t cress_chan_size(const cress_chan *public)
 {
-    return public != NULL ? inside(public)->store.n : 0;
+    struct chan *c = inside(public);
+    if (c == NULL || (guard_shared(&c->guard) && guard_lock(&c->guard) < 0))
+        return 0;
+    size_t n = c->store.n;
+    guard_leave(&c->guard);
+    return n;
 }
 
 int cress_chan_close(cress_chan *public)
 {
     struct chan *c = inside(public);
-    int error = check(c);
+    int error = c != NULL ? guard_enter(&c->guard) : -EINVAL;
     if (error < 0)
         return error;
     c->closed = true;
-    line_turn_away(&c->senders, -EPIPE);
-    line_turn_away(&c->receivers, -EPIPE);
+    line_turn_away(&c->senders, &c->guard, -EPIPE);
+    line_turn_away(&c->receivers, &c->guard, -EPIPE);
+    guard_leave(&c->guard);
     return 0;
 }
 
@@ -76,50 +76,78 @@ enum { MET = 1 };
 /* Where a sender that waits has its item. */
 static const void *item_of(const struct chan *c, const struct place *p)
 {
-    if (p->co != NULL)
+    if (p->c == NULL)
         return p->item;
     return c->store.item_size != 0 ? p->c->data : &p->c->data;
 }
 
-/* The first in a line who really wants to has it. NULL: nobody. */
-static struct place *meet(struct line *line)
+/* Whether a place is of the choice that looks for a partner: it is none for itself. */
+static bool own(const struct place *p, cress_case *self)
 {
-    struct place *p;
-    while ((p = line_first(line)) != NULL)
-        if (line_settle(line, p, 0))
-            return p;
-    return NULL;
+    return self != NULL && p->c != NULL && case_core(p->c)->wait == case_core(self)->wait;
 }
 
-/* 0; MET, the other side will run; -EAGAIN; -EPIPE; -ENOMEM. */
-static int send_now(struct chan *c, const void *bytes)
+/* Whether it may be met by one who is not, or is, a case. */
+static bool partner(const struct place *p, cress_case *self)
 {
-    int error = check(c);
-    if (error < 0)
-        return error;
+    return self == NULL || p->c == NULL || (!own(p, self) && !case_gives_way(self, p->c));
+}
+
+/* The same for a line in which there are cases, or for a case. Nobody here is granted and stays (3
+ * in line.h), so the line may be served from the middle. */
+static noinline struct place *meet_partner(struct chan *c, struct line *line, cress_case *self)
+{
+    struct place *p = line_first(line), *found = NULL;
+    while (p != NULL && found == NULL) {
+        struct list *after = p->node.next;
+        if (partner(p, self)) {
+            line->next = &p->node;
+            if (line_settle(line, &c->guard, p, 0))
+                found = p;
+        }
+        p = line->next != NULL && after != &line->ring ? place_of(after) : NULL;
+    }
+    if (line->next != NULL)
+        line->next = line->ring.next;
+    return found;
+}
+
+/* The first in a line who really wants to has it. NULL: nobody. */
+static inline struct place *meet(struct chan *c, struct line *line, cress_case *self)
+{
+    struct place *p = line_first(line);
+    if (p == NULL)
+        return NULL;
+    if (unlikely(self != NULL || p->c != NULL))
+        return meet_partner(c, line, self);
+    line_settle(line, &c->guard, p, 0);
+    return p;
+}
+
+/* 0; MET, the other side will run; -EAGAIN; -EPIPE; -ENOMEM. self: for a case. */
+static int send_now(struct chan *c, const void *bytes, cress_case *self)
+{
     if (c->closed)
         return -EPIPE;
-    struct place *p = meet(&c->receivers);
+    struct place *p = meet(c, &c->receivers, self);
     if (p != NULL) {
-        store_copy(&c->store, p->co != NULL ? p->item : p->c->data, bytes);
+        store_copy(&c->store, p->c == NULL ? p->item : p->c->data, bytes);
         return MET;
     }
     if (c->store.n >= c->capacity)
         return -EAGAIN;
-    if ((error = store_reserve(&c->store)) == 0)
+    int error = store_reserve(&c->store);
+    if (error == 0)
         store_put(&c->store, bytes);
     return error;
 }
 
-static int recv_now(struct chan *c, void *bytes)
+static int recv_now(struct chan *c, void *bytes, cress_case *self)
 {
-    int error = check(c);
-    if (error < 0)
-        return error;
     bool buffered = c->store.n > 0;
     if (buffered)
         store_take(&c->store, bytes);
-    struct place *p = meet(&c->senders);
+    struct place *p = meet(c, &c->senders, self);
     if (p != NULL && buffered)
         store_put(&c->store, item_of(c, p)); /* where one has just been taken */
     else if (p != NULL)
@@ -130,12 +158,16 @@ static int recv_now(struct chan *c, void *bytes)
 }
 
 /* Both sides let others run when they meet: the receiver stands in line before the sender, which is
- * the last one if it has just been woken. */
-static void let_others_run(bool receiver)
+ * the last one if it has just been woken. Between threads there is no such order. */
+static void let_others_run(bool receiver, bool shared)
 {
     struct cress_hub *h = hub_current();
-    if (closed())
+    if (h == NULL || closed())
         return;
+    if (shared) {
+        hub_ran_on(h);
+        return;
+    }
     cress_coro *self = h->thread->current;
     struct runnode *head = &h->loop.ready.head;
     runq_insert(receiver ? head->prev : head, &self->node);
@@ -146,7 +178,18 @@ static void dropped(const struct wait_info *info)
 {
     struct waiting *w = waiting_of(info);
     struct chan *c = w->object;
-    line_leave(w->place.kind ? &c->receivers : &c->senders, &w->place);
+    if (line_drop(w->place.kind ? &c->receivers : &c->senders, &c->guard, w) == 0)
+        guard_leave(&c->guard);
+}
+
+/* In the guard, and leaves it: wait in a line until somebody has met us there. Inlined, as all
+ * between the user and the switch (park.h). */
+static always_inline int wait_in(struct chan *c, struct waiting *w, struct cress_hub *h,
+                                 cress_time timeout)
+{
+    int error = line_wait(w->place.kind ? &c->receivers : &c->senders, &c->guard, w, h, timeout);
+    guard_leave(&c->guard);
+    return error < 0 ? error : w->place.error;
 }
 
 int cress_chan_send(cress_chan *public, const void *item, cress_time timeout)
@@ -154,22 +197,26 @@ int cress_chan_send(cress_chan *public, const void *item, cress_time timeout)
     struct chan *c = inside(public);
     if (c == NULL || timeout < 0 || (item == NULL && c->store.item_size != 0))
         return -EINVAL;
+    int error = guard_enter(&c->guard);
+    if (error < 0)
+        return error;
     const void *bytes = c->store.item_size != 0 ? item : &item;
-    int error = send_now(c, bytes);
+    error = send_now(c, bytes, NULL);
     if (error == -EAGAIN && timeout > 0) {
         struct cress_hub *h;
-        if ((error = line_enter(&c->senders, &h)) < 0)
+        if ((error = line_enter(&c->guard, &h)) < 0)
             return error;
-        if ((error = send_now(c, bytes)) == -EAGAIN) { /* others may have run */
+        if ((error = send_now(c, bytes, NULL)) == -EAGAIN) { /* others may have run */
             struct waiting w;
             waiting_init(&w, c, "sending to a channel", dropped);
             w.place.item = (void *)(uintptr_t)bytes;
-            error = line_wait(&c->senders, &w, h, timeout);
-            return error < 0 ? error : w.place.error;
+            return wait_in(c, &w, h, timeout);
         }
     }
-    if (error == MET && timeout > 0 && c->capacity == 0)
-        let_others_run(false);
+    bool met = error == MET && timeout > 0 && c->capacity == 0, shared = guard_shared(&c->guard);
+    guard_leave(&c->guard); /* it may be gone */
+    if (met)
+        let_others_run(false, shared);
     return error < 0 ? error : 0;
 }
 
@@ -183,22 +230,26 @@ int cress_chan_recv(cress_chan *public, void *item, cress_time timeout)
     struct chan *c = inside(public);
     if (c == NULL || item == NULL || timeout < 0)
         return -EINVAL;
-    int error = recv_now(c, item);
+    int error = guard_enter(&c->guard);
+    if (error < 0)
+        return error;
+    error = recv_now(c, item, NULL);
     if (error == -EAGAIN && timeout > 0) {
         struct cress_hub *h;
-        if ((error = line_enter(&c->receivers, &h)) < 0)
+        if ((error = line_enter(&c->guard, &h)) < 0)
             return error;
-        if ((error = recv_now(c, item)) == -EAGAIN) { /* others may have run */
+        if ((error = recv_now(c, item, NULL)) == -EAGAIN) { /* others may have run */
             struct waiting w;
             waiting_init(&w, c, "receiving from a channel", dropped);
             w.place.item = item;
             w.place.kind = 1;
-            error = line_wait(&c->receivers, &w, h, timeout);
-            return error < 0 ? error : w.place.error;
+            return wait_in(c, &w, h, timeout);
         }
     }
-    if (error == MET && timeout > 0 && c->capacity == 0)
-        let_others_run(true);
+    bool met = error == MET && timeout > 0 && c->capacity == 0, shared = guard_shared(&c->guard);
+    guard_leave(&c->guard); /* it may be gone */
+    if (met)
+        let_others_run(true, shared);
     return error < 0 ? error : 0;
 }
 
@@ -209,45 +260,64 @@ int cress_chan_try_recv(cress_chan *chan, void *item)
 
 /* --- as cases -------------------------------------------------------------------------------- */
 
-/* Whether somebody waits who does not only look. */
-static bool anybody(const struct line *line)
+/* Whether somebody waits who does not only look, and is not of the same choice. */
+static bool anybody(const struct line *line, cress_case *self)
 {
     const struct place *p = line_first(line);
     for (; p != NULL; p = p->node.next != &line->ring ? place_of(p->node.next) : NULL)
-        if (p->co != NULL || case_takes(p->c))
+        if (p->c == NULL || (case_takes(p->c) && !own(p, self)))
             return true;
     return false;
 }
 
 static int happened(cress_case *c, int result)
 {
-    if (result == -EAGAIN || result == -EINVAL || result == -EXDEV || result == -ENOMEM)
+    if (result == -EAGAIN || result == -EINVAL || result == -ENOMEM)
         return result == -EAGAIN ? 0 : result;
     c->result = result == MET ? 0 : result;
     return 1;
 }
 
+/* What a receive, a send would come to. */
+static int recv_looks(const struct chan *c, cress_case *self)
+{
+    bool some = c->store.n > 0 || anybody(&c->senders, self);
+    return some ? 0 : c->closed ? -EPIPE : -EAGAIN;
+}
+
+static int send_looks(const struct chan *c, cress_case *self)
+{
+    bool room = c->store.n < c->capacity || anybody(&c->receivers, self);
+    return c->closed ? -EPIPE : room ? 0 : -EAGAIN;
+}
+
 static int recv_ready(cress_case *of, bool take)
 {
     struct chan *c = of->object;
-    if (take)
-        return happened(of, of->data != NULL ? recv_now(c, of->data) : -EINVAL);
-    int error = check(c);
+    int error = take && of->data == NULL ? -EINVAL : guard_enter(&c->guard);
     if (error < 0)
         return error;
-    bool some = c->store.n > 0 || anybody(&c->senders);
-    return happened(of, some ? 0 : c->closed ? -EPIPE : -EAGAIN);
+    error = happened(of, take ? recv_now(c, of->data, of) : recv_looks(c, of));
+    guard_leave(&c->guard);
+    return error;
 }
 
-static int recv_links(cress_case *c)
+static int recv_links(cress_case *of)
 {
-    line_join_case(&((struct chan *)c->object)->receivers, c);
+    struct chan *c = of->object;
+    int error = guard_enter(&c->guard);
+    if (error < 0)
+        return error;
+    line_join_case(&c->receivers, &c->guard, of, recv_looks(c, of) != -EAGAIN);
+    guard_leave(&c->guard);
     return 0;
 }
 
-static void recv_unlinks(cress_case *c)
+static void recv_unlinks(cress_case *of)
 {
-    line_leave(&((struct chan *)c->object)->receivers, place_of_case(c));
+    struct chan *c = of->object;
+    if (line_leave_case(&c->receivers, &c->guard, of) == 0)
+        guard_leave(&c->guard);
 }
 
 cress_case cress_on_chan_recv(cress_chan *chan, void *item)
@@ -259,26 +329,32 @@ cress_case cress_on_chan_recv(cress_chan *chan, void *item)
 static int send_ready(cress_case *of, bool take)
 {
     struct chan *c = of->object;
-    if (take && of->data == NULL && c->store.item_size != 0)
-        return -EINVAL;
-    if (take)
-        return happened(of, send_now(c, c->store.item_size != 0 ? of->data : &of->data));
-    int error = check(c);
+    bool by_value = c->store.item_size != 0;
+    int error = take && by_value && of->data == NULL ? -EINVAL : guard_enter(&c->guard);
     if (error < 0)
         return error;
-    bool room = c->store.n < c->capacity || anybody(&c->receivers);
-    return happened(of, c->closed ? -EPIPE : room ? 0 : -EAGAIN);
+    const void *bytes = by_value ? of->data : &of->data;
+    error = happened(of, take ? send_now(c, bytes, of) : send_looks(c, of));
+    guard_leave(&c->guard);
+    return error;
 }
 
-static int send_links(cress_case *c)
+static int send_links(cress_case *of)
 {
-    line_join_case(&((struct chan *)c->object)->senders, c);
+    struct chan *c = of->object;
+    int error = guard_enter(&c->guard);
+    if (error < 0)
+        return error;
+    line_join_case(&c->senders, &c->guard, of, send_looks(c, of) != -EAGAIN);
+    guard_leave(&c->guard);
     return 0;
 }
 
-static void send_unlinks(cress_case *c)
+static void send_unlinks(cress_case *of)
 {
-    line_leave(&((struct chan *)c->object)->senders, place_of_case(c));
+    struct chan *c = of->object;
+    if (line_leave_case(&c->senders, &c->guard, of) == 0)
+        guard_leave(&c->guard);
 }
 
 cress_case cress_on_chan_send(cress_chan *chan, const void *item)

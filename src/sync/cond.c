@@ -2,6 +2,7 @@
 #include "sync/mutex.h"
 
 struct cond {
+    struct guard guard;
     struct line line;
 };
 _Static_assert(sizeof(struct cond) <= sizeof(cress_cond), "cress_cond is too small");
@@ -14,39 +15,46 @@ static struct cond *inside(cress_cond *c)
 int cress_cond_init(cress_cond *public, unsigned flags)
 {
     struct cond *c = inside(public);
-    int error = c != NULL ? line_init_check(&c->line, flags, 0) : -EINVAL;
-    if (error == 0)
-        *c = (struct cond){ 0 };
-    return error;
+    int error = c != NULL ? guard_init_check(&c->guard, flags, CRESS_SHARED) : -EINVAL;
+    if (error < 0)
+        return error;
+    *c = (struct cond){ 0 };
+    guard_init(&c->guard, flags);
+    return 0;
 }
 
 static void dropped(const struct wait_info *info)
 {
     struct waiting *w = waiting_of(info);
     struct cond *c = w->object;
-    line_leave(&c->line, &w->place);
+    if (line_drop(&c->line, &c->guard, w) == 0)
+        guard_leave(&c->guard);
 }
 
 int cress_cond_wait(cress_cond *public, cress_mutex *mutex, cress_time timeout)
 {
     struct cond *c = inside(public);
-    if (c == NULL || mutex == NULL || timeout < 0)
+    struct mutex *m = mutex_inside(mutex);
+    if (c == NULL || m == NULL || timeout < 0 || guard_shared(&c->guard) != guard_shared(&m->guard))
         return -EINVAL;
     if (!cress_mutex_owned(mutex))
         return -EPERM;
-    int error = line_check(&c->line);
+    int error = guard_enter(&c->guard);
     if (error < 0)
         return error;
-    if (timeout == 0)
-        return -EAGAIN;
     struct cress_hub *h;
-    if ((error = line_enter(&c->line, &h)) < 0)
+    if (timeout == 0) {
+        guard_leave(&c->guard);
+        return -EAGAIN;
+    }
+    if ((error = line_enter(&c->guard, &h)) < 0)
         return error;
-    struct mutex *m = mutex_inside(mutex);
+    /* Whoever signals from now on finds the guard entered, until we are in the line. */
     uint32_t depth = mutex_give_up(m);
     struct waiting w;
     waiting_init(&w, c, "waiting for a condition", dropped);
-    error = line_wait(&c->line, &w, h, timeout);
+    error = line_wait(&c->line, &c->guard, &w, h, timeout);
+    guard_leave(&c->guard);
     int failed = mutex_take_again(m, h, depth);
     return failed < 0 ? failed : error;
 }
@@ -54,20 +62,23 @@ int cress_cond_wait(cress_cond *public, cress_mutex *mutex, cress_time timeout)
 int cress_cond_signal(cress_cond *public)
 {
     struct cond *c = inside(public);
-    int error = c != NULL ? line_check(&c->line) : -EINVAL;
+    int error = c != NULL ? guard_enter(&c->guard) : -EINVAL;
     if (error < 0)
         return error;
     struct place *p = line_first(&c->line);
     if (p != NULL)
-        line_grant(&c->line, p);
+        line_grant(&c->line, &c->guard, p);
+    guard_leave(&c->guard);
     return 0;
 }
 
 int cress_cond_broadcast(cress_cond *public)
 {
     struct cond *c = inside(public);
-    int error = c != NULL ? line_check(&c->line) : -EINVAL;
-    if (error == 0)
-        line_grant_all(&c->line);
-    return error;
+    int error = c != NULL ? guard_enter(&c->guard) : -EINVAL;
+    if (error < 0)
+        return error;
+    line_grant_all(&c->line, &c->guard);
+    guard_leave(&c->guard);
+    return 0;
 }

@@ -4,6 +4,7 @@
 #include <cress/sync.h>
 
 struct event {
+    struct guard guard;
     struct line line;
     bool set;
 };
@@ -17,41 +18,60 @@ static struct event *inside(const cress_event *e)
 int cress_event_init(cress_event *public, unsigned flags)
 {
     struct event *e = inside(public);
-    int error = e != NULL ? line_init_check(&e->line, flags, 0) : -EINVAL;
-    if (error == 0)
-        *e = (struct event){ 0 };
-    return error;
+    int error = e != NULL ? guard_init_check(&e->guard, flags, CRESS_SHARED) : -EINVAL;
+    if (error < 0)
+        return error;
+    *e = (struct event){ 0 };
+    guard_init(&e->guard, flags);
+    return 0;
 }
 
 int cress_event_set(cress_event *public)
 {
     struct event *e = inside(public);
-    int error = e != NULL ? line_check(&e->line) : -EINVAL;
+    int error = e != NULL ? guard_enter(&e->guard) : -EINVAL;
     if (error < 0)
         return error;
     e->set = true;
-    line_grant_all(&e->line);
+    line_grant_all(&e->line, &e->guard);
+    guard_leave(&e->guard);
     return 0;
 }
 
 int cress_event_clear(cress_event *public)
 {
     struct event *e = inside(public);
-    int error = e != NULL ? line_check(&e->line) : -EINVAL;
-    if (error == 0)
-        e->set = false;
-    return error;
+    int error = e != NULL ? guard_enter(&e->guard) : -EINVAL;
+    if (error < 0)
+        return error;
+    e->set = false;
+    guard_leave(&e->guard);
+    return 0;
 }
 
 bool cress_event_is_set(const cress_event *public)
 {
-    return public != NULL && inside(public)->set;
+    struct event *e = inside(public);
+    if (e == NULL || (guard_shared(&e->guard) && guard_lock(&e->guard) < 0))
+        return false;
+    bool set = e->set;
+    guard_leave(&e->guard);
+    return set;
 }
 
 static void dropped(const struct wait_info *info)
 {
     struct waiting *w = waiting_of(info);
-    line_leave(&((struct event *)w->object)->line, &w->place);
+    struct event *e = w->object;
+    if (line_drop(&e->line, &e->guard, w) == 0)
+        guard_leave(&e->guard);
+}
+
+/* It is set, but those who were woken by that have not run yet. In other threads there is no such
+ * order. */
+static bool others_first(const struct event *e)
+{
+    return line_has_granted(&e->line) && !guard_shared(&e->guard);
 }
 
 int cress_event_wait(cress_event *public, cress_time timeout)
@@ -60,22 +80,24 @@ int cress_event_wait(cress_event *public, cress_time timeout)
     if (e == NULL || timeout < 0)
         return -EINVAL;
     int error = wait_begins();
-    if (error < 0)
+    if (error < 0 || (error = guard_enter(&e->guard)) < 0)
         return error;
-    if (e->set && (likely(!line_has_granted(&e->line)) || timeout == 0 || closed()))
-        return line_check(&e->line);
-    if (timeout == 0)
-        return (error = line_check(&e->line)) < 0 ? error : -EAGAIN;
     struct cress_hub *h;
-    if ((error = line_enter(&e->line, &h)) < 0)
+    if (e->set && (likely(!others_first(e)) || timeout == 0 || closed())) {
+        error = 0;
+    } else if (timeout == 0) {
+        error = -EAGAIN;
+    } else if ((error = line_enter(&e->guard, &h)) < 0) {
         return error;
-    if (e->set) { /* those who were woken by that come first */
+    } else if (!e->set) {
+        struct waiting w;
+        waiting_init(&w, e, "waiting for an event", dropped);
+        error = line_wait(&e->line, &e->guard, &w, h, timeout);
+    } else if (others_first(e)) {
         hub_yield(h, h->thread->current);
-        return 0;
     }
-    struct waiting w;
-    waiting_init(&w, e, "waiting for an event", dropped);
-    return line_wait(&e->line, &w, h, timeout);
+    guard_leave(&e->guard);
+    return error;
 }
 
 /* --- as a case ------------------------------------------------------------------------------- */
@@ -84,19 +106,30 @@ static int case_ready(cress_case *c, bool take)
 {
     (void)take;
     struct event *e = c->object;
-    int error = line_check(&e->line);
-    return error < 0 ? error : e->set;
+    int error = guard_enter(&e->guard);
+    if (error < 0)
+        return error;
+    bool set = e->set;
+    guard_leave(&e->guard);
+    return set;
 }
 
 static int case_links(cress_case *c)
 {
-    line_join_case(&((struct event *)c->object)->line, c);
+    struct event *e = c->object;
+    int error = guard_enter(&e->guard);
+    if (error < 0)
+        return error;
+    line_join_case(&e->line, &e->guard, c, e->set);
+    guard_leave(&e->guard);
     return 0;
 }
 
 static void case_unlinks(cress_case *c)
 {
-    line_leave(&((struct event *)c->object)->line, place_of_case(c));
+    struct event *e = c->object;
+    if (line_leave_case(&e->line, &e->guard, c) == 0)
+        guard_leave(&e->guard);
 }
 
 cress_case cress_on_event(cress_event *event)

@@ -31,9 +31,9 @@ static void let_in(struct group *group)
     struct place *p;
     while (has_room(group) && (p = line_first(&group->entrants)) != NULL)
         if (p->kind == LOOK) {
-            line_settle(&group->entrants, p, 0);
+            line_settle(&group->entrants, &group->guard, p, 0);
         } else {
-            line_grant(&group->entrants, p);
+            line_grant(&group->entrants, &group->guard, p);
             group->reserved++;
         }
 }
@@ -62,7 +62,7 @@ static void leave(struct member *m)
         m->ended(m->task, g);
     let_in(group);
     if (group->n == 0)
-        line_grant_all(&group->joiners);
+        line_grant_all(&group->joiners, &group->guard);
     greenlet_release(g);
 }
 
@@ -119,8 +119,7 @@ int group_check(struct group *group)
     const struct member *m = first_member(group);
     if (m != NULL && greenlet_any_coro(m->g)->thread != cress__thread)
         return -EXDEV;
-    int error = line_check(&group->joiners);
-    return error == 0 ? line_check(&group->entrants) : error;
+    return guard_enter(&group->guard);
 }
 
 static int init(cress_group *public, size_t size, unsigned flags)
@@ -152,7 +151,7 @@ int cress_group_done(cress_group *public)
     int error = group_check(group);
     if (error < 0)
         return error;
-    if (group->n > 0 || group->joiners.hub != NULL || group->entrants.hub != NULL)
+    if (group->n > 0 || guard_busy(&group->guard))
         return -EBUSY;
     while (group->unused != NULL) {
         struct member *m = group->unused;
@@ -169,7 +168,7 @@ static void entrant_dropped(const struct wait_info *info)
 {
     struct waiting *w = waiting_of(info);
     struct group *group = w->object;
-    line_leave(&group->entrants, &w->place);
+    line_leave(&group->entrants, &group->guard, &w->place);
     if (w->place.granted && w->place.kind == ENTER) {
         group->reserved--;
         let_in(group);
@@ -193,14 +192,14 @@ static int wait_for_room(struct group *group, cress_time timeout, enum kind kind
     if (likely(error != -EAGAIN) || timeout == 0)
         return error;
     struct cress_hub *h;
-    if ((error = line_enter(&group->entrants, &h)) < 0)
+    if ((error = line_enter(&group->guard, &h)) < 0)
         return error;
     if ((error = room_now(group)) != -EAGAIN) /* others may have run */
         return error;
     struct waiting w;
     waiting_init(&w, group, "waiting for room in a pool", entrant_dropped);
     w.place.kind = (uint8_t)kind;
-    error = line_wait(&group->entrants, &w, h, timeout);
+    error = line_wait(&group->entrants, &group->guard, &w, h, timeout);
     if (error == 0 && kind == ENTER)
         group->reserved--;
     return error;
@@ -390,7 +389,8 @@ int cress_pool_set_size(cress_pool *pool, size_t size)
 static void joiner_dropped(const struct wait_info *info)
 {
     struct waiting *w = waiting_of(info);
-    line_leave(&((struct group *)w->object)->joiners, &w->place);
+    struct group *group = w->object;
+    line_leave(&group->joiners, &group->guard, &w->place);
 }
 
 /* Wait until there are no members, whatever happens if firm. */
@@ -399,13 +399,13 @@ static int wait_for_end(struct group *group, cress_time timeout, bool firm)
     struct cress_hub *h;
     int error = hub_enter(&h);
     if (error == 0 && !firm)
-        error = line_enter(&group->joiners, &h);
+        error = line_enter(&group->guard, &h);
     if (error < 0 || group->n == 0)
         return error;
     struct waiting w;
     waiting_init(&w, group, "joining a group", joiner_dropped);
-    return firm ? line_wait_firmly(&group->joiners, &w, h)
-                : line_wait(&group->joiners, &w, h, timeout);
+    return firm ? line_wait_firmly(&group->joiners, &group->guard, &w, h)
+                : line_wait(&group->joiners, &group->guard, &w, h, timeout);
 }
 
 int cress_group_join(cress_group *public, cress_time timeout)

@@ -23,6 +23,7 @@ struct group {
     struct list members; /* all-zero: none ever */
     size_t n, reserved;
     size_t spare; /* how far the size is below the highest number; all-zero: there is no bound */
+    struct guard guard;
     struct line joiners, entrants;
     struct member *unused; /* records */
     uint32_t killing;

@@ -4,6 +4,7 @@
 #include <cress/sync.h>
 
 struct latch {
+    struct guard guard;
     struct line line;
     size_t count;
 };
@@ -17,47 +18,60 @@ static struct latch *inside(const cress_latch *l)
 int cress_latch_init(cress_latch *public, size_t count, unsigned flags)
 {
     struct latch *l = inside(public);
-    int error = l != NULL ? line_init_check(&l->line, flags, 0) : -EINVAL;
-    if (error == 0)
-        *l = (struct latch){ .count = count };
-    return error;
+    int error = l != NULL ? guard_init_check(&l->guard, flags, CRESS_SHARED) : -EINVAL;
+    if (error < 0)
+        return error;
+    *l = (struct latch){ .count = count };
+    guard_init(&l->guard, flags);
+    return 0;
 }
 
 size_t cress_latch_count(const cress_latch *public)
 {
-    return public != NULL ? inside(public)->count : 0;
+    struct latch *l = inside(public);
+    if (l == NULL || (guard_shared(&l->guard) && guard_lock(&l->guard) < 0))
+        return 0;
+    size_t count = l->count;
+    guard_leave(&l->guard);
+    return count;
 }
 
 int cress_latch_add(cress_latch *public, size_t n)
 {
     struct latch *l = inside(public);
-    int error = l != NULL ? line_check(&l->line) : -EINVAL;
+    int error = l != NULL ? guard_enter(&l->guard) : -EINVAL;
     if (error < 0)
         return error;
     if (n > SIZE_MAX - l->count)
-        return -EOVERFLOW;
-    l->count += n;
-    return 0;
+        error = -EOVERFLOW;
+    else
+        l->count += n;
+    guard_leave(&l->guard);
+    return error;
 }
 
 int cress_latch_count_down(cress_latch *public, size_t n)
 {
     struct latch *l = inside(public);
-    int error = l != NULL ? line_check(&l->line) : -EINVAL;
+    int error = l != NULL ? guard_enter(&l->guard) : -EINVAL;
     if (error < 0)
         return error;
     if (n > l->count)
-        return -EINVAL;
-    l->count -= n;
+        error = -EINVAL;
+    else
+        l->count -= n;
     if (l->count == 0)
-        line_grant_all(&l->line);
-    return 0;
+        line_grant_all(&l->line, &l->guard);
+    guard_leave(&l->guard);
+    return error;
 }
 
 static void dropped(const struct wait_info *info)
 {
     struct waiting *w = waiting_of(info);
-    line_leave(&((struct latch *)w->object)->line, &w->place);
+    struct latch *l = w->object;
+    if (line_drop(&l->line, &l->guard, w) == 0)
+        guard_leave(&l->guard);
 }
 
 int cress_latch_wait(cress_latch *public, cress_time timeout)
@@ -66,16 +80,20 @@ int cress_latch_wait(cress_latch *public, cress_time timeout)
     if (l == NULL || timeout < 0)
         return -EINVAL;
     int error = wait_begins();
-    if (error < 0 || (error = line_check(&l->line)) < 0)
+    if (error < 0 || (error = guard_enter(&l->guard)) < 0)
         return error;
-    if (l->count == 0)
-        return 0;
-    if (timeout == 0)
-        return -EAGAIN;
     struct cress_hub *h;
-    if ((error = line_enter(&l->line, &h)) < 0)
-        return error;
-    struct waiting w;
-    waiting_init(&w, l, "waiting at a latch", dropped);
-    return line_wait(&l->line, &w, h, timeout);
+    if (l->count > 0 && timeout > 0) {
+        if ((error = line_enter(&l->guard, &h)) < 0)
+            return error;
+        if (l->count > 0) { /* others may have run */
+            struct waiting w;
+            waiting_init(&w, l, "waiting at a latch", dropped);
+            error = line_wait(&l->line, &l->guard, &w, h, timeout);
+        }
+    } else if (l->count > 0) {
+        error = -EAGAIN;
+    }
+    guard_leave(&l->guard);
+    return error;
 }

@@ -11,15 +11,17 @@
  *
  * (1) The granted places are the first ones; `next` is the first that is waiting, or the head.
  *     Grants go forward and are revoked backwards, so nobody overtakes anybody.
- * (2) `hub` is set exactly while there is somebody in the line; all of them wait in that hub. So
- *     the common case, nobody, is one comparison. (Objects between threads will have a mark there
- *     that is no hub, and come to the slow path always.)
+ * (2) `next` is NULL exactly while there is nobody in the line.
  * (3) A case has no granted place: a choice is decided at once and leaves, see hub/wait.h; a case
  *     that only looks is fired, leaves, and takes nothing.
  * (4) Nothing here switches while a line is being walked.
+ * (5) Everything here is called between guard_enter() and guard_leave() of the object, whose guard
+ *     goes along. line_enter() and line_wait() leave it for as long as others run.
  *
  * An object adds what is granted, and what is to be done when a greenlet is dropped (the end of its
  * hub, fork) that had been granted something: wait_info.unlink.
+ *
+ * Between threads a place is woken by a bell instead of directly: see bell.h.
  */
 #ifndef CRESS_SYNC_LINE_H
 #define CRESS_SYNC_LINE_H
@@ -27,25 +29,33 @@
 #include "base/list.h"
 #include "hub/scope.h"
 #include "hub/wait.h"
-
-#include <errno.h>
+#include "sync/bell.h"
+#include "sync/guard.h"
 
 struct line {
-    struct list ring;      /* valid while hub is set */
-    struct list *next;     /* see (1) */
-    struct cress_hub *hub; /* see (2) */
+    struct list ring;  /* valid while somebody is in it */
+    struct list *next; /* see (1), (2) */
 };
 
 struct place {
     struct list node;
-    cress_coro *co; /* NULL: a case's */
-    cress_case *c;
-    void *item; /* a queue's affair */
+    union {
+        cress_coro *co;    /* who waits, */
+        struct bell *bell; /* or, before a shared object, how it is told */
+    };
+    cress_case *c; /* a case's, else NULL */
+    void *item;    /* a queue's affair */
     bool granted;
     uint8_t kind; /* the object's affair, as is error */
     int32_t error;
 };
-_Static_assert(sizeof(struct place) <= sizeof(((cress_case *)0)->words), "cress_case.words");
+
+/* That of a case, in its words. */
+struct case_place {
+    struct place place;
+    struct notice notice; /* before a shared object */
+};
+_Static_assert(sizeof(struct case_place) <= sizeof(((cress_case *)0)->words), "cress_case.words");
 
 /* A greenlet that waits: a local variable of its call. */
 struct waiting {
@@ -67,7 +77,7 @@ static always_inline void waiting_init(struct waiting *w, void *object, const ch
     w->object = object;
     w->info.what = what;
     w->info.number = 0;
-    w->info.numbered = w->info.firm = false;
+    w->info.numbered = w->info.firm = w->info.judges = false;
     w->info.target = NULL;
     w->info.unlink = dropped;
 }
@@ -84,78 +94,65 @@ static inline struct place *place_of(struct list *node)
 
 static inline struct place *place_of_case(cress_case *c)
 {
-    return (struct place *)(void *)c->words;
-}
-
-/* Whether this thread may use an object: 0 or -EXDEV. In a child process those leave the line now
- * that are not there any more. */
-static inline int line_check(const struct line *line)
-{
-    if (likely(line->hub == NULL))
-        return 0;
-    closed();
-    return line->hub == NULL || line->hub == hub_current() ? 0 : -EXDEV;
+    return (struct place *)(void *)c->words; /* the first of a case_place */
 }
 
 /* The first that waits; NULL: nobody. */
 static inline struct place *line_first(const struct line *line)
 {
-    return line->hub != NULL && line->next != &line->ring ? place_of(line->next) : NULL;
+    return line->next != NULL && line->next != &line->ring ? place_of(line->next) : NULL;
 }
 
 /* Whether somebody was granted what he waits for, and has not run yet. */
 static inline bool line_has_granted(const struct line *line)
 {
-    return line->hub != NULL && line->next != line->ring.next;
+    return line->next != NULL && line->next != line->ring.next;
 }
 
-static inline void line_join(struct line *line, struct place *p, struct cress_hub *h)
+static inline void line_join(struct line *line, struct guard *g, struct place *p,
+                             struct cress_hub *h)
 {
-    if (line->hub == NULL) {
+    if (line->next == NULL) {
         list_init(&line->ring);
         line->next = &line->ring;
-        line->hub = h;
+        guard_joined(g, h);
     }
-    invariant(line->hub == h); /* (2) */
+    invariant(g->hub == h || guard_shared(g));
     list_push(&line->ring, &p->node);
     if (line->next == &line->ring)
         line->next = &p->node;
 }
 
-static inline void line_leave(struct line *line, struct place *p)
+static inline void line_leave(struct line *line, struct guard *g, struct place *p)
 {
     if (!list_linked(&p->node))
         return;
     if (line->next == &p->node)
         line->next = p->node.next;
     list_remove(&p->node);
-    if (list_empty(&line->ring))
-        line->hub = NULL;
+    if (list_empty(&line->ring)) {
+        line->next = NULL;
+        guard_left(g);
+    }
 }
 
-static inline void line_join_case(struct line *line, cress_case *c)
-{
-    struct place *p = place_of_case(c);
-    *p = (struct place){ .c = c };
-    line_join(line, p, case_hub(c));
-}
+/* The rest of line_grant(), between threads and for cases. */
+bool line_grant_shared(struct line *line, struct guard *g, struct place *p);
+bool line_grant_case(struct line *line, struct guard *g, struct place *p);
 
 /* Grant it to the first that waits. false: it was a case that did not take it. p is gone from the
  * line then, as it is when it was a choice. */
-static inline bool line_grant(struct line *line, struct place *p)
+static inline bool line_grant(struct line *line, struct guard *g, struct place *p)
 {
     invariant(line->next == &p->node);
-    if (likely(p->co != NULL)) {
-        line->next = p->node.next;
-        p->granted = true;
-        hub_grant(line->hub, p->co);
-        return true;
-    }
-    line_leave(line, p);
-    p->granted = case_choose(p->c);
-    if (!p->granted)
-        cress_case_fire(p->c);
-    return p->granted;
+    if (unlikely(guard_shared(g)))
+        return line_grant_shared(line, g, p);
+    if (unlikely(p->c != NULL))
+        return line_grant_case(line, g, p);
+    line->next = p->node.next;
+    p->granted = true;
+    hub_grant(g->hub, p->co);
+    return true;
 }
 
 /* Take back what was granted last; it waits on. */
@@ -168,41 +165,45 @@ static inline void line_revoke(struct line *line)
 }
 
 /* Grant all who wait what can be had by all. */
-static inline void line_grant_all(struct line *line)
+static inline void line_grant_all(struct line *line, struct guard *g)
 {
     struct place *p;
     while ((p = line_first(line)) != NULL)
-        line_grant(line, p);
+        line_grant(line, g, p);
 }
 
 /* The first that waits has what it waits for, or an error instead, and leaves at once: nobody can
  * take it back. false: it was a case that only looked. */
-static inline bool line_settle(struct line *line, struct place *p, int error)
+static inline bool line_settle(struct line *line, struct guard *g, struct place *p, int error)
 {
     p->error = error;
-    bool taken = line_grant(line, p);
-    line_leave(line, p);
+    bool taken = line_grant(line, g, p);
+    line_leave(line, g, p);
     if (p->c != NULL && taken)
         p->c->result = error;
     return taken;
 }
 
 /* Nobody in this line gets what he waits for. */
-static inline void line_turn_away(struct line *line, int error)
+static inline void line_turn_away(struct line *line, struct guard *g, int error)
 {
     struct place *p;
     while ((p = line_first(line)) != NULL)
-        line_settle(line, p, error);
+        line_settle(line, g, p, error);
 }
 
+/* --- waiting --------------------------------------------------------------------------------- */
+
 /* A call that would have to wait: may it? 0; -EXDEV; -EPERM in a callback; -ECANCELED; or no hub.
- * Others may have run when it says 0: look again. */
-static inline int line_enter(const struct line *line, struct cress_hub **h)
+ * Others may have run when it says 0: look again. When it says no, the guard has been left. */
+static inline int line_enter(struct guard *g, struct cress_hub **h)
 {
+    if (unlikely(guard_shared(g)))
+        return guard_wait_shared(g, h);
     int error = hub_enter(h);
     if (unlikely(error < 0))
         return error;
-    if (unlikely(line->hub != NULL && line->hub != *h))
+    if (unlikely(g->hub != NULL && g->hub != *h))
         return -EXDEV;
     return scope_point(*h, (*h)->thread->current);
 }
@@ -215,46 +216,55 @@ static inline int wait_begins(void)
     return h != NULL ? scope_point(h, h->thread->current) : 0;
 }
 
+int line_wait_shared(struct line *line, struct guard *g, struct waiting *w, struct cress_hub *h,
+                     cress_time timeout);
+
 /* Wait in line until it is granted: 0, or why not. */
-static always_inline int line_wait(struct line *line, struct waiting *w, struct cress_hub *h,
-                                   cress_time timeout)
+static always_inline int line_wait(struct line *line, struct guard *g, struct waiting *w,
+                                   struct cress_hub *h, cress_time timeout)
 {
+    if (unlikely(guard_shared(g)))
+        return line_wait_shared(line, g, w, h, timeout);
     cress_coro *self = h->thread->current;
     cress_time deadline = timeout != CRESS_FOREVER ? cress_deadline(timeout) : CRESS_FOREVER;
     int error;
     w->place.co = self;
-    line_join(line, &w->place, h);
+    line_join(line, g, &w->place, h);
     do
         error = hub_park_until(h, self, &w->info, timeout);
     while (unlikely(error == 0 && !w->place.granted) && (timeout = cress_left(deadline)) > 0);
-    line_leave(line, &w->place);
+    line_leave(line, g, &w->place);
     if (likely(w->place.granted))
         return 0;
     return error < 0 ? error : -ETIMEDOUT;
 }
 
 /* The same, and nothing cancels it. Why the call before was cancelled can still be asked. */
-static inline int line_wait_firmly(struct line *line, struct waiting *w, struct cress_hub *h)
+static inline int line_wait_firmly(struct line *line, struct guard *g, struct waiting *w,
+                                   struct cress_hub *h)
 {
-    cress_coro *self = h->thread->current;
     const void *cause = cress_cancel_cause();
     w->info.firm = true;
-    int error = line_wait(line, w, h, CRESS_FOREVER);
+    int error = line_wait(line, g, w, h, CRESS_FOREVER);
     if (cause != NULL) {
+        cress_coro *self = h->thread->current;
         self->flags |= CORO_CAUSE;
         self->cause = cause;
     }
     return error;
 }
 
-/* What an init may be told. 0; -EINVAL; -EBUSY; -ENOTSUP. */
-static inline int line_init_check(const struct line *line, unsigned flags, unsigned known)
-{
-    if (flags & ~(known | 8u)) /* CRESS_SHARED */
-        return -EINVAL;
-    if (flags & 8u)
-        return -ENOTSUP;
-    return line->hub != NULL ? -EBUSY : 0;
-}
+/* A greenlet that waits is dropped: leave the line. 0; or what guard_enter() says of an object that
+ * is not whole, and of which nothing is to be touched. */
+int line_drop(struct line *line, struct guard *g, struct waiting *w);
+
+/* --- as a case ------------------------------------------------------------------------------- */
+
+/* Join as a case, if it is not there. `now`: what it waits for is there already, another thread may
+ * have brought it since it was asked; then it is fired as well. */
+void line_join_case(struct line *line, struct guard *g, cress_case *c, bool now);
+
+/* Leave it. 0, with the guard entered; or what guard_enter() says, and nothing is to be touched. */
+int line_leave_case(struct line *line, struct guard *g, cress_case *c);
 
 #endif

@@ -41,6 +41,7 @@ struct map_task {
 };
 
 struct map {
+    struct guard guard;
     struct line line; /* the caller, when it waits for the last */
     size_t left;
     bool abandoned; /* the caller could not wait: the last one frees it */
@@ -59,13 +60,14 @@ static void map_ended(void *arg, struct cress_greenlet *g)
     if (map->abandoned)
         cress__free(map);
     else
-        line_grant_all(&map->line);
+        line_grant_all(&map->line, &map->guard);
 }
 
 static void mapper_dropped(const struct wait_info *info)
 {
     struct waiting *w = waiting_of(info);
-    line_leave(&((struct map *)w->object)->line, &w->place);
+    struct map *map = w->object;
+    line_leave(&map->line, &map->guard, &w->place);
 }
 
 static int wait_for_all(struct map *map, bool firm)
@@ -74,11 +76,12 @@ static int wait_for_all(struct map *map, bool firm)
     int error = hub_enter(&h);
     if (error < 0 || map->left == 0)
         return error;
-    if (!firm && (error = line_enter(&map->line, &h)) < 0)
+    if (!firm && (error = line_enter(&map->guard, &h)) < 0)
         return error;
     struct waiting w;
     waiting_init(&w, map, "mapping", mapper_dropped);
-    return firm ? line_wait_firmly(&map->line, &w, h) : line_wait(&map->line, &w, h, CRESS_FOREVER);
+    return firm ? line_wait_firmly(&map->line, &map->guard, &w, h)
+                : line_wait(&map->line, &map->guard, &w, h, CRESS_FOREVER);
 }
 
 static int run_all(struct map *map, struct group *group, cress_fn fn, void *const *args, size_t n)
@@ -138,6 +141,8 @@ int cress_group_map(cress_group *public, cress_fn fn, void *const *args, size_t 
 
 /* --- imap ------------------------------------------------------------------------------------ */
 
+enum side { CONSUMES, FEEDS };
+
 /* From the heap: members may outlive whoever goes through their results. */
 struct imap {
     size_t refs; /* the handle, the feeder, each member that runs */
@@ -147,7 +152,8 @@ struct imap {
     void *arg;
     struct list tasks; /* in the order in which they began */
     struct list over;  /* of an unordered one: in that in which they ended, no longer in `tasks` */
-    struct line consumer, feeder_line;
+    struct guard guard;
+    struct line consumers, feeders;
     struct cress_greenlet *feeder; /* a reference until it is through */
     size_t ahead, begun;           /* at most; and not fetched yet */
     int32_t error;                 /* of the source */
@@ -192,7 +198,7 @@ static bool tells(const struct imap *imap)
 static void tell(struct imap *imap)
 {
     if (tells(imap))
-        line_grant_all(&imap->consumer);
+        line_grant_all(&imap->consumers, &imap->guard);
 }
 
 static void task_ended(void *arg, struct cress_greenlet *g)
@@ -218,25 +224,29 @@ static void task_ended(void *arg, struct cress_greenlet *g)
 static void imap_dropped(const struct wait_info *info)
 {
     struct waiting *w = waiting_of(info);
-    line_leave(w->object, &w->place);
+    struct imap *imap = w->object;
+    line_leave(w->place.kind == FEEDS ? &imap->feeders : &imap->consumers, &imap->guard, &w->place);
 }
 
-static int wait_in(struct line *line, cress_time timeout, const char *what)
+static int wait_in(struct imap *imap, enum side side, cress_time timeout)
 {
     struct cress_hub *h;
-    int error = line_enter(line, &h);
+    int error = line_enter(&imap->guard, &h);
     if (error < 0)
         return error;
     struct waiting w;
-    waiting_init(&w, line, what, imap_dropped);
-    return line_wait(line, &w, h, timeout);
+    waiting_init(&w, imap, side == FEEDS ? "being far enough ahead" : "waiting for the next result",
+                 imap_dropped);
+    w.place.kind = (uint8_t)side;
+    return line_wait(side == FEEDS ? &imap->feeders : &imap->consumers, &imap->guard, &w, h,
+                     timeout);
 }
 
 /* One more item. 1; 0, there are no more; or why not. */
 static int feed_one(struct imap *imap)
 {
     while (imap->ahead > 0 && imap->begun >= imap->ahead) {
-        int error = wait_in(&imap->feeder_line, CRESS_FOREVER, "being far enough ahead");
+        int error = wait_in(imap, FEEDS, CRESS_FOREVER);
         if (error < 0)
             return error;
     }
@@ -355,13 +365,13 @@ int cress_imap_next(cress_imap *public, cress_time timeout, void **value, int *e
     if (imap == NULL || timeout < 0)
         return -EINVAL;
     int failed = wait_begins();
-    if (failed < 0 || (failed = line_check(&imap->consumer)) < 0)
+    if (failed < 0 || (failed = guard_enter(&imap->guard)) < 0)
         return failed;
     cress_time deadline = cress_deadline(timeout), left = timeout;
     while (!tells(imap)) { /* of several who go through it, another one may have fetched it */
         if (left == 0)
             return timeout == 0 ? -EAGAIN : -ETIMEDOUT;
-        if ((failed = wait_in(&imap->consumer, left, "waiting for the next result")) < 0)
+        if ((failed = wait_in(imap, CONSUMES, left)) < 0)
             return failed;
         left = cress_left(deadline);
     }
@@ -378,7 +388,7 @@ int cress_imap_next(cress_imap *public, cress_time timeout, void **value, int *e
     list_remove(&t->node);
     cress__free(t);
     imap->begun--;
-    line_grant_all(&imap->feeder_line);
+    line_grant_all(&imap->feeders, &imap->guard);
     return 0;
 }
 

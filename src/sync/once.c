@@ -4,6 +4,7 @@
 enum state { UNDONE, UNDER_WAY, DONE };
 
 struct once {
+    struct guard guard;
     struct line line;
     struct holder doer; /* while it is under way */
     uint8_t state;
@@ -25,14 +26,14 @@ static void pass_on(struct once *o)
 {
     struct place *p = line_first(&o->line);
     if (p != NULL)
-        line_grant(&o->line, p);
+        line_grant(&o->line, &o->guard, p);
 }
 
 static void dropped(const struct wait_info *info)
 {
     struct waiting *w = waiting_of(info);
     struct once *o = w->object;
-    line_leave(&o->line, &w->place);
+    line_leave(&o->line, &o->guard, &w->place);
     if (w->place.granted && o->state == UNDONE)
         pass_on(o);
 }
@@ -49,7 +50,7 @@ static int do_it(struct once *o, struct thread *t, int (*fn)(void *arg), void *a
         return error;
     }
     o->state = DONE;
-    line_grant_all(&o->line);
+    line_grant_all(&o->line, &o->guard);
     return 0;
 }
 
@@ -81,13 +82,13 @@ int cress_once_run(cress_once *public, int (*fn)(void *arg), void *arg, cress_ti
         struct cress_hub *h;
         if (left == 0)
             return timeout == 0 ? -EAGAIN : -ETIMEDOUT;
-        if ((error = line_enter(&o->line, &h)) < 0)
+        if ((error = line_enter(&o->guard, &h)) < 0)
             return error;
         if ((error = look(o, t)) != -EAGAIN)
             break;
         struct waiting w;
         waiting_init(&w, o, "waiting for what is done once", dropped);
-        if ((error = line_wait(&o->line, &w, h, left)) < 0)
+        if ((error = line_wait(&o->line, &o->guard, &w, h, left)) < 0)
             return error;
         left = cress_left(deadline);
         error = look(o, t); /* somebody may have begun again */

@@ -18,6 +18,7 @@
 enum kind { GET, PEEK, SETTLED };
 
 struct queue {
+    struct guard guard;
     struct line getters, putters, joiners;
     struct store store;
     size_t max;
@@ -33,19 +34,9 @@ static struct queue *inside(const cress_queue *q)
     return (struct queue *)(uintptr_t)q;
 }
 
-static int check(const struct queue *q)
+static int enter(struct queue *q)
 {
-    if (q == NULL)
-        return -EINVAL;
-    int error = line_check(&q->getters);
-    if (error == 0)
-        error = line_check(&q->putters);
-    return error == 0 ? line_check(&q->joiners) : error;
-}
-
-static bool busy(const struct queue *q)
-{
-    return q->getters.hub != NULL || q->putters.hub != NULL || q->joiners.hub != NULL;
+    return q != NULL ? guard_enter(&q->guard) : -EINVAL;
 }
 
 int cress_queue_init(cress_queue *public, const cress_queue_options *options)
@@ -57,9 +48,7 @@ int cress_queue_init(cress_queue *public, const cress_queue_options *options)
     if ((o.kind == CRESS_QUEUE_PRIORITY) != (o.compare != NULL) ||
         (o.kind == CRESS_QUEUE_SIMPLE && (o.max > 0 || o.joinable)))
         return -EINVAL;
-    if (o.shared)
-        return -ENOTSUP;
-    if (busy(q))
+    if (guard_busy(&q->guard))
         return -EBUSY;
     *q = (struct queue){ .store = { .item_size = o.item_size,
                                     .compare = o.compare,
@@ -67,6 +56,7 @@ int cress_queue_init(cress_queue *public, const cress_queue_options *options)
                          .max = o.max,
                          .drop = o.drop,
                          .joinable = o.joinable };
+    guard_init(&q->guard, o.shared ? CRESS_SHARED : 0);
     return 0;
 }
 
@@ -91,7 +81,7 @@ int cress_queue_done(cress_queue *public)
     struct queue *q = inside(public);
     if (q == NULL)
         return 0;
-    if (busy(q))
+    if (guard_busy(&q->guard))
         return -EBUSY;
     empty(q);
     store_done(&q->store);
@@ -121,17 +111,17 @@ static void serve(struct queue *q)
             int error = store_reserve(s);
             if (error == 0)
                 store(q, p->item);
-            line_settle(&q->putters, p, error);
+            line_settle(&q->putters, &q->guard, p, error);
         } else if (s->n > q->promised && (p = line_first(&q->getters)) != NULL) {
-            if (p->co == NULL) {
-                if (line_settle(&q->getters, p, 0))
+            if (p->c != NULL) {
+                if (line_settle(&q->getters, &q->guard, p, 0))
                     store_take(s, p->c->data);
             } else if (p->kind == PEEK) {
                 store_copy(s, p->item, store_next(s));
-                line_settle(&q->getters, p, 0);
+                line_settle(&q->getters, &q->guard, p, 0);
             } else {
                 q->promised++;
-                line_grant(&q->getters, p);
+                line_grant(&q->getters, &q->guard, p);
             }
         } else {
             return;
@@ -151,27 +141,31 @@ static void getter_dropped(const struct wait_info *info)
 {
     struct waiting *w = waiting_of(info);
     struct queue *q = w->object;
-    line_leave(&q->getters, &w->place);
-    if (!w->place.granted)
+    if (line_drop(&q->getters, &q->guard, w) < 0)
         return;
-    if (w->place.kind == GET && w->place.error == 0) {
+    if (w->place.granted && w->place.kind == SETTLED) {
+        take_back(q, w->place.item);
+    } else if (w->place.granted && w->place.kind == GET && w->place.error == 0) {
         q->promised--;
         serve(q);
-    } else if (w->place.kind == SETTLED) {
-        take_back(q, w->place.item);
     }
+    guard_leave(&q->guard);
 }
 
 static void putter_dropped(const struct wait_info *info)
 {
     struct waiting *w = waiting_of(info);
-    line_leave(&((struct queue *)w->object)->putters, &w->place);
+    struct queue *q = w->object;
+    if (line_drop(&q->putters, &q->guard, w) == 0)
+        guard_leave(&q->guard);
 }
 
 static void joiner_dropped(const struct wait_info *info)
 {
     struct waiting *w = waiting_of(info);
-    line_leave(&((struct queue *)w->object)->joiners, &w->place);
+    struct queue *q = w->object;
+    if (line_drop(&q->joiners, &q->guard, w) == 0)
+        guard_leave(&q->guard);
 }
 
 /* --- putting --------------------------------------------------------------------------------- */
@@ -185,25 +179,42 @@ static bool make_room(struct queue *q)
     q->promised--;
     p->kind = SETTLED;
     store_take(&q->store, p->item);
-    line_leave(&q->getters, p);
+    line_leave(&q->getters, &q->guard, p);
     return has_room(q);
 }
 
 static int put_now(struct queue *q, const void *bytes)
 {
-    int error = check(q);
-    if (error < 0)
-        return error;
     if (q->shut)
         return -EPIPE;
     if (!has_room(q) && !make_room(q))
         return -EAGAIN;
-    if ((error = store_reserve(&q->store)) < 0)
+    int error = store_reserve(&q->store);
+    if (error < 0)
         return error;
     store(q, bytes);
-    if (q->getters.hub != NULL)
+    if (q->getters.next != NULL)
         serve(q);
     return 0;
+}
+
+/* In the guard, and leaves it. Inlined, as all between the user and the switch (park.h). */
+static always_inline int put_slowly(struct queue *q, const void *bytes, cress_time timeout)
+{
+    struct cress_hub *h;
+    int error = line_enter(&q->guard, &h);
+    if (error < 0)
+        return error;
+    if ((error = put_now(q, bytes)) == -EAGAIN) { /* else others have run */
+        struct waiting w;
+        waiting_init(&w, q, "putting into a queue", putter_dropped);
+        w.place.item = (void *)(uintptr_t)bytes;
+        error = line_wait(&q->putters, &q->guard, &w, h, timeout);
+        if (error == 0)
+            error = w.place.error;
+    }
+    guard_leave(&q->guard);
+    return error;
 }
 
 int cress_queue_put(cress_queue *public, const void *item, cress_time timeout)
@@ -211,20 +222,15 @@ int cress_queue_put(cress_queue *public, const void *item, cress_time timeout)
     struct queue *q = inside(public);
     if (q == NULL || timeout < 0 || (item == NULL && q->store.item_size != 0))
         return -EINVAL;
+    int error = guard_enter(&q->guard);
+    if (error < 0)
+        return error;
     const void *bytes = q->store.item_size != 0 ? item : &item;
-    int error = put_now(q, bytes);
-    if (likely(error != -EAGAIN) || timeout == 0)
-        return error;
-    struct cress_hub *h;
-    if ((error = line_enter(&q->putters, &h)) < 0)
-        return error;
-    if ((error = put_now(q, bytes)) != -EAGAIN) /* others have run */
-        return error;
-    struct waiting w;
-    waiting_init(&w, q, "putting into a queue", putter_dropped);
-    w.place.item = (void *)(uintptr_t)bytes;
-    error = line_wait(&q->putters, &w, h, timeout);
-    return error < 0 ? error : w.place.error;
+    error = put_now(q, bytes);
+    if (unlikely(error == -EAGAIN) && timeout > 0)
+        return put_slowly(q, bytes, timeout);
+    guard_leave(&q->guard);
+    return error;
 }
 
 int cress_queue_try_put(cress_queue *queue, const void *item)
@@ -236,9 +242,6 @@ int cress_queue_try_put(cress_queue *queue, const void *item)
 
 static int get_now(struct queue *q, void *bytes, enum kind kind)
 {
-    int error = check(q);
-    if (error < 0)
-        return error;
     if (q->store.n == 0)
         return q->shut ? -EPIPE : -EAGAIN;
     if (kind == PEEK) {
@@ -250,29 +253,21 @@ static int get_now(struct queue *q, void *bytes, enum kind kind)
         line_revoke(&q->getters);
     }
     store_take(&q->store, bytes);
-    if (q->putters.hub != NULL)
+    if (q->putters.next != NULL)
         serve(q);
     return 0;
 }
 
-static int get(cress_queue *public, void *item, cress_time timeout, enum kind kind)
+/* Wait for an item, which may be given before its turn. */
+static always_inline int get_in_line(struct queue *q, void *item, struct cress_hub *h,
+                                     cress_time timeout, enum kind kind)
 {
-    struct queue *q = inside(public);
-    if (q == NULL || item == NULL || timeout < 0)
-        return -EINVAL;
-    int error = get_now(q, item, kind);
-    if (likely(error != -EAGAIN) || timeout == 0)
-        return error;
-    struct cress_hub *h;
-    if ((error = line_enter(&q->getters, &h)) < 0)
-        return error;
-    if ((error = get_now(q, item, kind)) != -EAGAIN) /* others have run */
-        return error;
     struct waiting w;
     waiting_init(&w, q, "getting from a queue", getter_dropped);
     w.place.item = item;
     w.place.kind = (uint8_t)kind;
-    if ((error = line_wait(&q->getters, &w, h, timeout)) < 0)
+    int error = line_wait(&q->getters, &q->guard, &w, h, timeout);
+    if (error < 0)
         return error;
     if (w.place.kind != GET || w.place.error < 0)
         return w.place.error;
@@ -280,6 +275,34 @@ static int get(cress_queue *public, void *item, cress_time timeout, enum kind ki
     store_take(&q->store, item);
     serve(q);
     return 0;
+}
+
+/* In the guard, and leaves it. */
+static always_inline int get_slowly(struct queue *q, void *item, cress_time timeout, enum kind kind)
+{
+    struct cress_hub *h;
+    int error = line_enter(&q->guard, &h);
+    if (error < 0)
+        return error;
+    if ((error = get_now(q, item, kind)) == -EAGAIN) /* else others have run */
+        error = get_in_line(q, item, h, timeout, kind);
+    guard_leave(&q->guard);
+    return error;
+}
+
+static int get(cress_queue *public, void *item, cress_time timeout, enum kind kind)
+{
+    struct queue *q = inside(public);
+    if (q == NULL || item == NULL || timeout < 0)
+        return -EINVAL;
+    int error = guard_enter(&q->guard);
+    if (error < 0)
+        return error;
+    error = get_now(q, item, kind);
+    if (unlikely(error == -EAGAIN) && timeout > 0)
+        return get_slowly(q, item, timeout, kind);
+    guard_leave(&q->guard);
+    return error;
 }
 
 int cress_queue_get(cress_queue *queue, void *item, cress_time timeout)
@@ -301,31 +324,38 @@ int cress_queue_peek(cress_queue *queue, void *item, cress_time timeout)
 
 size_t cress_queue_size(const cress_queue *public)
 {
-    return public != NULL ? inside(public)->store.n : 0;
+    struct queue *q = inside(public);
+    if (q == NULL || (guard_shared(&q->guard) && guard_lock(&q->guard) < 0))
+        return 0;
+    size_t n = q->store.n;
+    guard_leave(&q->guard);
+    return n;
 }
 
 int cress_queue_resize(cress_queue *public, size_t max)
 {
     struct queue *q = inside(public);
-    int error = check(q);
+    int error = enter(q);
     if (error < 0)
         return error;
     q->max = max;
     serve(q);
+    guard_leave(&q->guard);
     return 0;
 }
 
 int cress_queue_task_done(cress_queue *public)
 {
     struct queue *q = inside(public);
-    int error = check(q);
+    int error = enter(q);
     if (error < 0)
         return error;
     if (q->tasks == 0)
-        return -EINVAL;
-    if (--q->tasks == 0)
-        line_grant_all(&q->joiners);
-    return 0;
+        error = -EINVAL;
+    else if (--q->tasks == 0)
+        line_grant_all(&q->joiners, &q->guard);
+    guard_leave(&q->guard);
+    return error;
 }
 
 int cress_queue_join(cress_queue *public, cress_time timeout)
@@ -334,28 +364,32 @@ int cress_queue_join(cress_queue *public, cress_time timeout)
     if (q == NULL || timeout < 0 || !q->joinable)
         return -EINVAL;
     int error = wait_begins();
-    if (error < 0 || (error = check(q)) < 0)
+    if (error < 0 || (error = guard_enter(&q->guard)) < 0)
         return error;
-    if (q->tasks == 0)
-        return 0;
-    if (timeout == 0)
-        return -EAGAIN;
     struct cress_hub *h;
-    if ((error = line_enter(&q->joiners, &h)) < 0)
-        return error;
-    struct waiting w;
-    waiting_init(&w, q, "joining a queue", joiner_dropped);
-    return line_wait(&q->joiners, &w, h, timeout);
+    if (q->tasks > 0 && timeout > 0) {
+        if ((error = line_enter(&q->guard, &h)) < 0)
+            return error;
+        if (q->tasks > 0) { /* others may have run */
+            struct waiting w;
+            waiting_init(&w, q, "joining a queue", joiner_dropped);
+            error = line_wait(&q->joiners, &q->guard, &w, h, timeout);
+        }
+    } else if (q->tasks > 0) {
+        error = -EAGAIN;
+    }
+    guard_leave(&q->guard);
+    return error;
 }
 
 int cress_queue_shutdown(cress_queue *public, bool now)
 {
     struct queue *q = inside(public);
-    int error = check(q);
+    int error = enter(q);
     if (error < 0)
         return error;
     q->shut = true;
-    line_turn_away(&q->putters, -EPIPE);
+    line_turn_away(&q->putters, &q->guard, -EPIPE);
     if (now) {
         while (q->promised > 0) {
             q->promised--;
@@ -363,40 +397,51 @@ int cress_queue_shutdown(cress_queue *public, bool now)
         }
         empty(q);
         q->tasks = 0;
-        line_grant_all(&q->joiners);
+        line_grant_all(&q->joiners, &q->guard);
     }
-    line_turn_away(&q->getters, -EPIPE);
+    line_turn_away(&q->getters, &q->guard, -EPIPE);
+    guard_leave(&q->guard);
     return 0;
 }
 
 /* --- as a case ------------------------------------------------------------------------------- */
 
+/* What a get would come to. */
+static int looks(const struct queue *q)
+{
+    return q->store.n > 0 ? 0 : q->shut ? -EPIPE : -EAGAIN;
+}
+
 static int case_ready(cress_case *c, bool take)
 {
     struct queue *q = c->object;
-    int error = take && c->data == NULL ? -EINVAL : check(q);
+    int error = take && c->data == NULL ? -EINVAL : guard_enter(&q->guard);
     if (error < 0)
         return error;
-    if (!take)
-        error = q->store.n > 0 ? 0 : q->shut ? -EPIPE : -EAGAIN;
-    else
-        error = get_now(q, c->data, GET);
-    c->result = error;
-    return error != -EAGAIN;
+    c->result = take ? get_now(q, c->data, GET) : looks(q);
+    guard_leave(&q->guard);
+    return c->result != -EAGAIN;
 }
 
 static int case_links(cress_case *c)
 {
-    line_join_case(&((struct queue *)c->object)->getters, c);
+    struct queue *q = c->object;
+    int error = guard_enter(&q->guard);
+    if (error < 0)
+        return error;
+    line_join_case(&q->getters, &q->guard, c, looks(q) != -EAGAIN);
+    guard_leave(&q->guard);
     return 0;
 }
 
 static void case_unlinks(cress_case *c)
 {
     struct queue *q = c->object;
-    line_leave(&q->getters, place_of_case(c));
+    if (line_leave_case(&q->getters, &q->guard, c) < 0)
+        return;
     if (place_of_case(c)->granted && !c->ready && c->result == 0)
         take_back(q, c->data);
+    guard_leave(&q->guard);
 }
 
 cress_case cress_on_queue(cress_queue *queue, void *item)

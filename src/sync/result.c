@@ -4,6 +4,7 @@
 #include <cress/sync.h>
 
 struct result {
+    struct guard guard;
     struct line line;
     void *value;
     int32_t error; /* 0: there is a value */
@@ -18,60 +19,67 @@ static struct result *inside(const cress_result *r)
     return (struct result *)(uintptr_t)r;
 }
 
-/* Whether this thread may change it. */
-static int check(const struct result *r)
+/* It follows a greenlet of another thread, and only that may have it follow no more. */
+static bool follows_elsewhere(const struct result *r)
+{
+    return r->followed != NULL && greenlet_any_coro(r->followed)->thread != cress__thread;
+}
+
+/* Begin to change it. */
+static int enter(struct result *r)
 {
     if (r == NULL)
         return -EINVAL;
-    if (r->followed != NULL && greenlet_any_coro(r->followed)->thread != cress__thread)
-        return -EXDEV;
-    return line_check(&r->line);
+    return !guard_shared(&r->guard) && follows_elsewhere(r) ? -EXDEV : guard_enter(&r->guard);
 }
 
-static void unfollow(struct result *r)
+/* It follows nobody any more. Returns whom it did, to be released. */
+static struct cress_greenlet *unfollow(struct result *r)
 {
     struct cress_greenlet *g = r->followed;
-    if (g == NULL)
-        return;
     r->followed = NULL;
-    if (greenlet_linked(&r->link))
+    if (g != NULL && greenlet_linked(&r->link))
         greenlet_unlink(g, &r->link);
-    greenlet_release(g);
+    return g;
 }
 
 int cress_result_init(cress_result *public, unsigned flags)
 {
     struct result *r = inside(public);
-    int error = check(r);
-    if (error < 0 || (error = line_init_check(&r->line, flags, 0)) < 0)
+    int error = r == NULL              ? -EINVAL
+                : follows_elsewhere(r) ? -EXDEV
+                                       : guard_init_check(&r->guard, flags, CRESS_SHARED);
+    if (error < 0)
         return error;
-    unfollow(r);
+    struct cress_greenlet *before = unfollow(r);
     *r = (struct result){ 0 };
+    guard_init(&r->guard, flags);
+    if (before != NULL)
+        greenlet_release(before);
     return 0;
 }
 
-static void set(struct result *r, void *value, int error)
+static int set(struct result *r, void *value, int error)
 {
+    int refused = enter(r);
+    if (refused < 0)
+        return refused;
     r->value = value;
     r->error = error;
     r->there = true;
-    line_grant_all(&r->line);
+    line_grant_all(&r->line, &r->guard);
+    guard_leave(&r->guard);
+    return 0;
 }
 
 int cress_result_set(cress_result *public, void *value)
 {
-    int error = check(inside(public));
-    if (error == 0)
-        set(inside(public), value, 0);
-    return error;
+    return set(inside(public), value, 0);
 }
 
 int cress_result_set_error(cress_result *public, int error)
 {
-    int refused = error < 0 ? check(inside(public)) : -EINVAL;
-    if (refused == 0)
-        set(inside(public), NULL, error);
-    return refused;
+    return error < 0 ? set(inside(public), NULL, error) : -EINVAL;
 }
 
 static void take_over(struct greenlet_link *link)
@@ -83,15 +91,20 @@ static void take_over(struct greenlet_link *link)
 int cress_result_follow(cress_result *public, cress_greenlet *g)
 {
     struct result *r = inside(public);
-    int error = g != NULL ? check(r) : -EINVAL;
+    int error = g != NULL ? enter(r) : -EINVAL;
     if (error < 0)
         return error;
-    if (greenlet_any_coro(g)->thread != cress__thread)
+    if (follows_elsewhere(r) || greenlet_any_coro(g)->thread != cress__thread) {
+        guard_leave(&r->guard);
         return -EXDEV;
+    }
     greenlet_ref(g);
-    unfollow(r);
+    struct cress_greenlet *before = unfollow(r);
     r->followed = g;
     r->link = (struct greenlet_link){ .fire = take_over };
+    guard_leave(&r->guard);
+    if (before != NULL)
+        greenlet_release(before);
     if (g->outcome == CRESS_ALIVE)
         greenlet_link(g, &r->link);
     else
@@ -101,46 +114,53 @@ int cress_result_follow(cress_result *public, cress_greenlet *g)
 
 bool cress_result_ready(const cress_result *public)
 {
-    return public != NULL && inside(public)->there;
+    struct result *r = inside(public);
+    if (r == NULL || (guard_shared(&r->guard) && guard_lock(&r->guard) < 0))
+        return false;
+    bool there = r->there;
+    guard_leave(&r->guard);
+    return there;
 }
 
 static void dropped(const struct wait_info *info)
 {
     struct waiting *w = waiting_of(info);
-    line_leave(&((struct result *)w->object)->line, &w->place);
+    struct result *r = w->object;
+    if (line_drop(&r->line, &r->guard, w) == 0)
+        guard_leave(&r->guard);
 }
 
-int cress_result_wait(cress_result *public, cress_time timeout)
+int cress_result_wait(cress_result *result, cress_time timeout)
 {
-    struct result *r = inside(public);
-    if (r == NULL || timeout < 0)
-        return -EINVAL;
-    int error = wait_begins();
-    if (error < 0 || (error = line_check(&r->line)) < 0)
-        return error;
-    if (r->there)
-        return 0;
-    if (timeout == 0)
-        return -EAGAIN;
-    struct cress_hub *h;
-    if ((error = line_enter(&r->line, &h)) < 0)
-        return error;
-    struct waiting w;
-    waiting_init(&w, r, "waiting for a result", dropped);
-    return line_wait(&r->line, &w, h, timeout);
+    return cress_result_get(result, timeout, NULL, NULL);
 }
 
 int cress_result_get(cress_result *public, cress_time timeout, void **value, int *error)
 {
-    int failed = cress_result_wait(public, timeout);
-    if (failed < 0)
+    struct result *r = inside(public);
+    if (r == NULL || timeout < 0)
+        return -EINVAL;
+    int failed = wait_begins();
+    if (failed < 0 || (failed = guard_enter(&r->guard)) < 0)
         return failed;
-    const struct result *r = inside(public);
-    if (value != NULL)
+    struct cress_hub *h;
+    if (!r->there && timeout > 0) {
+        if ((failed = line_enter(&r->guard, &h)) < 0)
+            return failed;
+        if (!r->there) { /* others may have run */
+            struct waiting w;
+            waiting_init(&w, r, "waiting for a result", dropped);
+            failed = line_wait(&r->line, &r->guard, &w, h, timeout);
+        }
+    } else if (!r->there) {
+        failed = -EAGAIN;
+    }
+    if (failed == 0 && value != NULL)
         *value = r->value;
-    if (error != NULL)
+    if (failed == 0 && error != NULL)
         *error = r->error;
-    return 0;
+    guard_leave(&r->guard);
+    return failed;
 }
 
 /* --- as a case ------------------------------------------------------------------------------- */
@@ -156,25 +176,35 @@ static int case_ready(cress_case *c, bool take)
 {
     (void)take;
     struct result *r = c->object;
-    int error = line_check(&r->line);
+    int error = guard_enter(&r->guard);
     if (error < 0)
         return error;
-    if (r->there)
+    bool there = r->there;
+    if (there)
         fill_in(c);
-    return r->there;
+    guard_leave(&r->guard);
+    return there;
 }
 
 static int case_links(cress_case *c)
 {
-    line_join_case(&((struct result *)c->object)->line, c);
+    struct result *r = c->object;
+    int error = guard_enter(&r->guard);
+    if (error < 0)
+        return error;
+    line_join_case(&r->line, &r->guard, c, r->there);
+    guard_leave(&r->guard);
     return 0;
 }
 
 static void case_unlinks(cress_case *c)
 {
+    struct result *r = c->object;
+    if (line_leave_case(&r->line, &r->guard, c) < 0)
+        return;
     if (c->ready) /* perhaps chosen when it was set, without being asked */
         fill_in(c);
-    line_leave(&((struct result *)c->object)->line, place_of_case(c));
+    guard_leave(&r->guard);
 }
 
 cress_case cress_on_result(cress_result *result)

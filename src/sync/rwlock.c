@@ -10,6 +10,7 @@
 enum kind { READS, WRITES };
 
 struct rwlock {
+    struct guard guard;
     struct line line;
     struct holder writer;
     uint32_t readers;
@@ -37,7 +38,7 @@ static void refresh(struct rwlock *l)
 int cress_rwlock_init(cress_rwlock *public, unsigned flags)
 {
     struct rwlock *l = inside(public);
-    int error = l != NULL ? line_init_check(&l->line, flags, 0) : -EINVAL;
+    int error = l != NULL ? guard_init_check(&l->guard, flags, 0) : -EINVAL;
     if (error < 0)
         return error;
     refresh(l);
@@ -65,7 +66,7 @@ static void pass_on(struct rwlock *l)
     struct place *p;
     while ((p = line_first(&l->line)) != NULL && may(l, p->kind)) {
         hold(l, p->kind, p->co);
-        line_grant(&l->line, p);
+        line_grant(&l->line, &l->guard, p);
     }
 }
 
@@ -86,7 +87,7 @@ static int take(struct rwlock *l, uint8_t kind, struct thread *t)
         return -EDEADLK;
     if (l->writer.co != NULL && l->writer.thread != t)
         return -EXDEV;
-    int error = line_check(&l->line);
+    int error = guard_enter(&l->guard);
     if (error < 0)
         return error;
     if (line_first(&l->line) != NULL || !may(l, kind))
@@ -99,7 +100,7 @@ static void dropped(const struct wait_info *info)
 {
     struct waiting *w = waiting_of(info);
     struct rwlock *l = w->object;
-    line_leave(&l->line, &w->place);
+    line_leave(&l->line, &l->guard, &w->place);
     if (!w->place.granted)
         pass_on(l);
     else if (l->forks == cress__forks) /* in a child process nobody holds it any more */
@@ -118,14 +119,14 @@ static int lock(cress_rwlock *public, uint8_t kind, cress_time timeout)
     if (error != -EAGAIN || timeout == 0)
         return error;
     struct cress_hub *h;
-    if ((error = line_enter(&l->line, &h)) < 0)
+    if ((error = line_enter(&l->guard, &h)) < 0)
         return error;
     if ((error = take(l, kind, t)) != -EAGAIN) /* others have run */
         return error;
     struct waiting w;
     waiting_init(&w, l, kind == READS ? "locking for reading" : "locking for writing", dropped);
     w.place.kind = kind;
-    error = line_wait(&l->line, &w, h, timeout);
+    error = line_wait(&l->line, &l->guard, &w, h, timeout);
     if (error < 0)
         pass_on(l); /* (2): those behind may have waited for this one only */
     return error;
@@ -154,7 +155,7 @@ int cress_rwlock_try_wrlock(cress_rwlock *lock_)
 int cress_rwlock_unlock(cress_rwlock *public)
 {
     struct rwlock *l = inside(public);
-    int error = l != NULL ? line_check(&l->line) : -EINVAL;
+    int error = l != NULL ? guard_enter(&l->guard) : -EINVAL;
     if (error < 0)
         return error;
     const struct thread *t = cress__thread;

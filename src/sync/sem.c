@@ -13,6 +13,7 @@
 #include <cress/sync.h>
 
 struct sem {
+    struct guard guard;
     struct line line;
     uint32_t units, granted;
     uint32_t above; /* how far below the highest number the bound is; all-zero: there is none */
@@ -28,17 +29,25 @@ static inline struct sem *inside(const cress_sem *s)
 int cress_sem_init(cress_sem *public, uint32_t units, unsigned flags)
 {
     struct sem *s = inside(public);
-    int error = s != NULL ? line_init_check(&s->line, flags, CRESS_BOUNDED | CRESS_FAIR) : -EINVAL;
-    if (error == 0)
-        *s = (struct sem){ .units = units,
-                           .above = flags & CRESS_BOUNDED ? UINT32_MAX - units : 0,
-                           .flags = flags };
-    return error;
+    unsigned known = CRESS_BOUNDED | CRESS_FAIR | CRESS_SHARED;
+    int error = s != NULL ? guard_init_check(&s->guard, flags, known) : -EINVAL;
+    if (error < 0)
+        return error;
+    *s = (struct sem){ .units = units,
+                       .above = flags & CRESS_BOUNDED ? UINT32_MAX - units : 0,
+                       .flags = flags };
+    guard_init(&s->guard, flags);
+    return 0;
 }
 
 uint32_t cress_sem_count(const cress_sem *public)
 {
-    return public != NULL ? inside(public)->units + inside(public)->granted : 0;
+    struct sem *s = inside(public);
+    if (s == NULL || (guard_shared(&s->guard) && guard_lock(&s->guard) < 0))
+        return 0;
+    uint32_t units = s->units + s->granted;
+    guard_leave(&s->guard);
+    return units;
 }
 
 /* Take a unit that is there: 0, or -EAGAIN. */
@@ -60,8 +69,8 @@ static inline void give(struct sem *s)
 {
     struct place *p;
     while ((p = line_first(&s->line)) != NULL) {
-        bool stays = p->co != NULL;
-        if (line_grant(&s->line, p)) {
+        bool stays = p->c == NULL;
+        if (line_grant(&s->line, &s->guard, p)) {
             s->granted += stays;
             return;
         }
@@ -73,41 +82,45 @@ static void dropped(const struct wait_info *info)
 {
     struct waiting *w = waiting_of(info);
     struct sem *s = w->object;
-    line_leave(&s->line, &w->place);
+    if (line_drop(&s->line, &s->guard, w) < 0)
+        return;
     if (w->place.granted) {
         s->granted--;
         give(s);
     }
+    guard_leave(&s->guard);
 }
 
 static noinline int acquire_slowly(struct sem *s, cress_time timeout)
 {
     if (s == NULL || timeout < 0)
         return -EINVAL;
-    int error = line_check(&s->line);
+    int error = guard_enter(&s->guard);
     if (error < 0)
         return error;
-    if (take(s) == 0)
-        return 0;
-    if (timeout == 0)
-        return -EAGAIN;
+    error = take(s);
     struct cress_hub *h;
-    if ((error = line_enter(&s->line, &h)) < 0)
+    if (error == 0 || timeout == 0) {
+        guard_leave(&s->guard);
         return error;
-    if (unlikely(take(s) == 0)) /* what was dropped in a child process may have had it */
-        return 0;
-    struct waiting w;
-    waiting_init(&w, s, "acquiring a semaphore", dropped);
-    error = line_wait(&s->line, &w, h, timeout);
-    if (error == 0)
-        s->granted--;
+    }
+    if ((error = line_enter(&s->guard, &h)) < 0)
+        return error;
+    if ((error = take(s)) < 0) { /* else others have run, in another thread or a child process */
+        struct waiting w;
+        waiting_init(&w, s, "acquiring a semaphore", dropped);
+        error = line_wait(&s->line, &s->guard, &w, h, timeout);
+        if (error == 0)
+            s->granted--;
+    }
+    guard_leave(&s->guard);
     return error;
 }
 
 int cress_sem_acquire(cress_sem *public, cress_time timeout)
 {
     struct sem *s = inside(public);
-    if (likely(s != NULL && s->units > 0 && s->line.hub == NULL && timeout >= 0)) {
+    if (likely(s != NULL && s->guard.hub == NULL && s->units > 0 && timeout >= 0)) {
         s->units--;
         return 0;
     }
@@ -123,19 +136,21 @@ static noinline int release_slowly(struct sem *s)
 {
     if (s == NULL)
         return -EINVAL;
-    int error = line_check(&s->line);
+    int error = guard_enter(&s->guard);
     if (error < 0)
         return error;
     if (s->units + s->granted >= UINT32_MAX - s->above)
-        return -EOVERFLOW;
-    give(s);
-    return 0;
+        error = -EOVERFLOW;
+    else
+        give(s);
+    guard_leave(&s->guard);
+    return error;
 }
 
 int cress_sem_release(cress_sem *public)
 {
     struct sem *s = inside(public);
-    if (likely(s != NULL && s->line.hub == NULL && s->units < ~s->above)) {
+    if (likely(s != NULL && s->guard.hub == NULL && s->units < ~s->above)) {
         s->units++;
         return 0;
     }
@@ -144,27 +159,41 @@ int cress_sem_release(cress_sem *public)
 
 /* --- as a case ------------------------------------------------------------------------------- */
 
+static bool some_free(const struct sem *s)
+{
+    return s->units > 0 || (s->granted > 0 && !(s->flags & CRESS_FAIR));
+}
+
 static int case_ready(cress_case *c, bool takes)
 {
     struct sem *s = c->object;
-    int error = line_check(&s->line);
+    int error = guard_enter(&s->guard);
     if (error < 0)
         return error;
-    return takes ? take(s) == 0 : s->units > 0 || (s->granted > 0 && !(s->flags & CRESS_FAIR));
+    bool ready = takes ? take(s) == 0 : some_free(s);
+    guard_leave(&s->guard);
+    return ready;
 }
 
 static int case_links(cress_case *c)
 {
-    line_join_case(&((struct sem *)c->object)->line, c);
+    struct sem *s = c->object;
+    int error = guard_enter(&s->guard);
+    if (error < 0)
+        return error;
+    line_join_case(&s->line, &s->guard, c, some_free(s));
+    guard_leave(&s->guard);
     return 0;
 }
 
 static void case_unlinks(cress_case *c)
 {
     struct sem *s = c->object;
-    line_leave(&s->line, place_of_case(c));
+    if (line_leave_case(&s->line, &s->guard, c) < 0)
+        return;
     if (place_of_case(c)->granted && !c->ready) /* its choice is dropped */
         give(s);
+    guard_leave(&s->guard);
 }
 
 cress_case cress_on_sem(cress_sem *sem)

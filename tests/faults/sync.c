@@ -196,6 +196,52 @@ static void values(void)
     CHECK_EQ(cress_key_delete(key), 0);
 }
 
+/* Nothing that a thread without a hub waits for needs anything that could fail; in a hub the first
+ * limit does. Items need memory for the first of them, shared or not. */
+static void shared_objects(void)
+{
+    cress_event e = { { 0 } };
+    cress_sem s = { { 0 } };
+    cress_mutex m = { { 0 } };
+    cress_cond c = { { 0 } };
+    cress_queue q = { { 0 } };
+    cress_queue_options o = CRESS_QUEUE_OPTIONS_INIT;
+    int item = 1;
+    o.shared = true;
+    o.item_size = sizeof item;
+    CHECK_EQ(cress_event_init(&e, CRESS_SHARED), 0);
+    CHECK_EQ(cress_sem_init(&s, 1, CRESS_SHARED), 0);
+    CHECK_EQ(cress_mutex_init(&m, CRESS_SHARED), 0);
+    CHECK_EQ(cress_cond_init(&c, CRESS_SHARED), 0);
+    CHECK_EQ(cress_queue_init(&q, &o), 0);
+    CHECK_EQ(cress_event_wait(&e, CRESS_US(100)), -ETIMEDOUT);
+    CHECK_EQ(cress_sem_acquire(&s, CRESS_FOREVER), 0);
+    CHECK_EQ(cress_sem_acquire(&s, CRESS_US(100)), -ETIMEDOUT);
+    if (went(cress_mutex_lock(&m, CRESS_FOREVER))) { /* the thread's record */
+        CHECK_EQ(cress_cond_wait(&c, &m, CRESS_US(100)), -ETIMEDOUT);
+        CHECK_EQ(cress_mutex_unlock(&m), 0);
+    }
+    CHECK(cress_hub_current() == NULL);
+    if (hub_or_none() != NULL) {
+        int r = cress_event_wait(&e, CRESS_US(100));
+        CHECK(r == -ETIMEDOUT || sweep_met_fault());
+        cress_case cases[] = { cress_on_event(&e), cress_on_sem(&s) };
+        r = cress_choose(cases, 2, CRESS_US(100));
+        CHECK(r == -ETIMEDOUT || sweep_met_fault());
+        if (went(cress_go(helps, &s)))
+            went(cress_sem_acquire(&s, CRESS_SECONDS(1)));
+        if (went(cress_queue_put(&q, &item, 0)))
+            CHECK_EQ(cress_queue_get(&q, &item, 0), 0);
+        CHECK_EQ(cress_hub_destroy(CRESS_FOREVER), 0);
+    }
+    CHECK_EQ(cress_queue_done(&q), 0);
+}
+
+static void between_threads(void)
+{
+    apart(shared_objects);
+}
+
 static void waiting(void)
 {
     apart(waits);
@@ -219,5 +265,5 @@ static void keys(void)
 int main(void)
 {
     return FAULT_SWEEP(waiting) + FAULT_SWEEP(queues_and_channels) + FAULT_SWEEP(groups) +
-           FAULT_SWEEP(keys);
+           FAULT_SWEEP(keys) + FAULT_SWEEP(between_threads);
 }

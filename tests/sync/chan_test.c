@@ -398,7 +398,6 @@ static void wrong_arguments_and_threads_are_refused(void **state)
     struct member m;
     CHECK_EQ(cress_chan_init(NULL, 0, 0, 0), -EINVAL);
     CHECK_EQ(cress_chan_init(&c, 0, 0, CRESS_FAIR), -EINVAL);
-    CHECK_EQ(cress_chan_init(&c, 0, 0, CRESS_SHARED), -ENOTSUP);
     CHECK_EQ(cress_chan_send(NULL, NULL, 0), -EINVAL);
     CHECK_EQ(cress_chan_send(&c, NULL, -1), -EINVAL);
     CHECK_EQ(cress_chan_recv(NULL, &c, 0), -EINVAL);

@@ -155,7 +155,6 @@ static void wrong_arguments_are_refused(void **state)
     CHECK(!cress_event_is_set(NULL));
     CHECK_EQ(cress_event_init(NULL, 0), -EINVAL);
     CHECK_EQ(cress_event_init(&e, CRESS_FAIR), -EINVAL);
-    CHECK_EQ(cress_event_init(&e, CRESS_SHARED), -ENOTSUP);
     enter(&a, "a", wait_on, &e, CRESS_FOREVER);
     CHECK_EQ(cress_event_init(&e, 0), -EBUSY);
     CHECK_EQ(cress_event_set(&e), 0);

@@ -602,9 +602,6 @@ static void wrong_arguments_and_threads_are_refused(void **state)
     o.kind = (cress_queue_kind)9;
     CHECK_EQ(cress_queue_init(&q, &o), -EINVAL);
     o.kind = CRESS_QUEUE_FIFO;
-    o.shared = true;
-    CHECK_EQ(cress_queue_init(&q, &o), -ENOTSUP);
-    o.shared = false;
     o.item_size = 3;
     CHECK_EQ(cress_queue_init(&q, &o), 0);
     CHECK_EQ(cress_queue_put(&q, NULL, 0), -EINVAL);

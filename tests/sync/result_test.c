@@ -185,7 +185,6 @@ static void wrong_arguments_and_threads_are_refused(void **state)
     struct member a;
     CHECK_EQ(cress_result_init(NULL, 0), -EINVAL);
     CHECK_EQ(cress_result_init(&r, CRESS_BOUNDED), -EINVAL);
-    CHECK_EQ(cress_result_init(&r, CRESS_SHARED), -ENOTSUP);
     CHECK_EQ(cress_result_set(NULL, NULL), -EINVAL);
     CHECK_EQ(cress_result_wait(NULL, 0), -EINVAL);
     CHECK_EQ(cress_result_wait(&r, -1), -EINVAL);

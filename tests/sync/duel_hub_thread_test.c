@@ -1,0 +1,4 @@
+/* A hub waits, and a thread without one helps. */
+#include "sync/duel.h"
+
+DUELS(true, false)
