@@ -367,6 +367,7 @@ int cress_hub_destroy(cress_time grace)
     watch_end_all(&h->loop); /* they would use up the grace, and bring what is not killed */
     h->loop.refs -= h->holds;
     h->holds = 0;
+    h->ending = true;
     hub_each_greenlet(h, kill_block, h);
     if (h->alive > 0 && grace > 0)
         cress_run(grace);

@@ -49,6 +49,7 @@ struct cress_hub {
     int32_t ran_on;         /* other calls that did not wait, all in the step `ran_in` */
     uint64_t ran_in;
     bool in_run; /* main waits in cress_run() */
+    bool ending; /* in cress_hub_destroy() */
     struct thread *thread;
     cress_coro *service;
     cress_coro *main_co; /* (4) */
@@ -91,10 +92,11 @@ static inline struct cress_hub *hub_current(void)
     return likely(t != NULL) ? t->hub : NULL;
 }
 
-/* Whether something is left that cress_run() waits for: daemons do not count. */
+/* Whether something is left that cress_run() waits for: daemons do not count. When the hub ends it
+ * is only greenlets that are given time. */
 static inline bool hub_counts(const struct cress_hub *h)
 {
-    return h->alive > 0 || loop_alive(&h->loop);
+    return h->alive > 0 || (loop_alive(&h->loop) && !h->ending);
 }
 
 static inline int hub_get(struct cress_hub **out)

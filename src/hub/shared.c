@@ -142,18 +142,17 @@ void shared_let_go(struct cress_greenlet *g)
 
 /* --- its end, for other threads -------------------------------------------------------------- */
 
-static void release_far(struct far_link *far)
-{
-    if (atomic_fetch_sub(&far->refs, 1) > 1)
-        return;
-    hub_unkeep(far->errand.hub);
-    cress__free(far);
-}
-
 static void free_far(struct far_link *far)
 {
     hub_unkeep(far->errand.hub);
     cress__free(far);
+}
+
+/* One of the two references; free_far() is for who has both. */
+static void release_far(struct far_link *far)
+{
+    if (atomic_fetch_sub(&far->refs, 1) == 1)
+        free_far(far);
 }
 
 void shared_tell_end(struct cress_greenlet *g)

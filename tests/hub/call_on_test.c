@@ -158,6 +158,14 @@ static void *sleeps(void *arg)
     return arg;
 }
 
+static void *park_stubbornly(void *arg)
+{
+    cress_shield shield = { 0 };
+    CHECK_EQ(cress_shield_begin(&shield, CRESS_FOREVER), 0);
+    cress_sleep(CRESS_FOREVER);
+    return arg;
+}
+
 static void holds_add_up_and_end(void **state)
 {
     (void)state;
@@ -171,9 +179,13 @@ static void holds_add_up_and_end(void **state)
     CHECK_EQ(cress_hub_release(NULL), -EINVAL);
     CHECK_EQ(cress_run(CRESS_FOREVER), 0);
     CHECK_EQ(cress_hub_hold(NULL), 0);
+    told = (struct told){ 0 };
+    CHECK_EQ(cress_hub_set_error_hook(NULL, told_hook, &told), 0);
     CHECK_EQ(cress_go(sleeps, NULL), 0);
+    CHECK_EQ(cress_go(park_stubbornly, NULL), 0);
     CHECK_EQ(cress_yield(), 0);
-    CHECK_EQ(cress_hub_destroy(CRESS_FOREVER), 0); /* is not kept by it */
+    CHECK_EQ(cress_hub_destroy(CRESS_FOREVER),
+             1); /* nobody will wake that one, and no hold helps */
     CHECK_EQ(cress_run(CRESS_FOREVER), 0);
     struct server s;
     server_start(&s);
@@ -396,14 +408,6 @@ static void a_hub_that_has_ended_cannot_be_called(void **state)
     server_stop(&s);
     CHECK_EQ(cress_call_on(s.hub, look, &seen), -EOWNERDEAD);
     CHECK_EQ(seen.calls, 0);
-}
-
-static void *park_stubbornly(void *arg)
-{
-    cress_shield shield = { 0 };
-    CHECK_EQ(cress_shield_begin(&shield, CRESS_FOREVER), 0);
-    cress_sleep(CRESS_FOREVER);
-    return arg;
 }
 
 static int never_returns(void *arg)

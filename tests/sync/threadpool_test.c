@@ -730,6 +730,12 @@ static struct held left;
 static cress_threadpool *left_pool;
 static cress_job *left_job;
 
+static void *sleeps(void *arg)
+{
+    CHECK_EQ(cress_sleep(CRESS_FOREVER), -ECANCELED);
+    return arg;
+}
+
 static void leave_a_pool(void)
 {
     left_pool = make(1);
@@ -737,7 +743,9 @@ static void leave_a_pool(void)
     CHECK_EQ(cress_threadpool_spawn(left_pool, same, "value", discard, 0, NULL), 0);
     CHECK_EQ(cress_threadpool_spawn(left_pool, same, NULL, NULL, 0, NULL), -EAGAIN);
     held_begun(&left);
-    CHECK_EQ(cress_hub_destroy(0), 0); /* does not wait for jobs */
+    CHECK_EQ(cress_go(sleeps, NULL), 0);
+    CHECK_EQ(cress_yield(), 0);
+    CHECK_EQ(cress_hub_destroy(CRESS_FOREVER), 0); /* waits for greenlets, not for jobs */
     CHECK_EQ(cress_threadpool_spawn(left_pool, same, NULL, NULL, 0, NULL), -EOWNERDEAD);
     CHECK_EQ(cress_job_get(left_job, 0, NULL), -EOWNERDEAD);
 }
