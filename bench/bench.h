@@ -81,6 +81,15 @@ static inline void bench_die(const char *what)
     exit(1);
 }
 
+/* error: what a call of cress gave. */
+static inline void bench_need(int error, const char *what)
+{
+    if (error < 0) {
+        errno = -error;
+        bench_die(what);
+    }
+}
+
 /* A number of steps, or a fiftieth of it with --quick. */
 static inline long bench_steps(long n)
 {
@@ -95,6 +104,25 @@ static inline double bench_best(const double *values, int n)
         if (values[i] < best)
             best = values[i];
     return best;
+}
+
+static inline double bench_each(int64_t since, long n)
+{
+    return (double)(bench_now() - since) / (double)n;
+}
+
+/* The best of the repeats of one measurement, which gives ns for one of its n; the first one warms
+ * up. */
+static inline void bench_repeat(const char *name, long n, double (*measure)(long n))
+{
+    double best[BENCH_REPEATS];
+    n = bench_steps(n);
+    for (int r = -1; r < BENCH_REPEATS; r++) {
+        double ns = measure(n);
+        if (r >= 0)
+            best[r] = ns;
+    }
+    bench_print(name, bench_best(best, BENCH_REPEATS), "ns");
 }
 
 /* A field of /proc/self/status or /proc/meminfo, in KB. */

@@ -6,14 +6,6 @@
 #include <pthread.h>
 #include <semaphore.h>
 
-static void need(int error, const char *what)
-{
-    if (error < 0) {
-        errno = -error;
-        bench_die(what);
-    }
-}
-
 static int calls;
 
 static int work(void *arg)
@@ -29,32 +21,28 @@ static void *offloads(void *arg)
 {
     while (left > 0) {
         left--;
-        need(cress_offload(work, arg), "cress_offload");
+        bench_need(cress_offload(work, arg), "cress_offload");
     }
     return NULL;
 }
 
-static double round_trips(int at_once, long n)
+static int at_once;
+
+static double round_trips(long n)
 {
     left = n;
     int64_t before = bench_now();
     for (int i = 0; i < at_once; i++)
-        need(cress_go(offloads, NULL), "cress_go");
+        bench_need(cress_go(offloads, NULL), "cress_go");
     cress_run(CRESS_FOREVER);
-    return (double)(bench_now() - before) / (double)n;
+    return bench_each(before, n);
 }
 
-static void measure(const char *name, int cores, int at_once, long n)
+static void measure(const char *name, int cores, int calls_at_once, long n)
 {
-    double best[BENCH_REPEATS];
     bench_cores(cores);
-    n = bench_steps(n);
-    for (int r = -1; r < BENCH_REPEATS; r++) {
-        double ns = round_trips(at_once, n);
-        if (r >= 0)
-            best[r] = ns;
-    }
-    bench_print(name, bench_best(best, BENCH_REPEATS), "ns");
+    at_once = calls_at_once;
+    bench_repeat(name, n, round_trips);
 }
 
 static void offload(const char *name, long n)
@@ -84,20 +72,23 @@ static void *same(void *arg)
     return arg;
 }
 
-static void threadpool_map(const char *name, long n)
+static double map(long n)
 {
     cress_threadpool *pool;
-    double best[BENCH_REPEATS];
-    n = bench_steps(n);
     void **args = calloc((size_t)n, sizeof *args), **results = calloc((size_t)n, sizeof *results);
-    need(cress_threadpool_new(NULL, &pool), "cress_threadpool_new");
-    for (int r = -1; r < BENCH_REPEATS; r++) {
-        int64_t before = bench_now();
-        need(cress_threadpool_map(pool, same, args, (size_t)n, results), "cress_threadpool_map");
-        if (r >= 0)
-            best[r] = (double)(bench_now() - before) / (double)n;
-    }
-    bench_print(name, bench_best(best, BENCH_REPEATS), "ns");
+    bench_need(cress_threadpool_new(NULL, &pool), "cress_threadpool_new");
+    int64_t before = bench_now();
+    bench_need(cress_threadpool_map(pool, same, args, (size_t)n, results), "cress_threadpool_map");
+    double ns = bench_each(before, n);
+    bench_need(cress_threadpool_free(pool), "cress_threadpool_free");
+    free(args);
+    free(results);
+    return ns;
+}
+
+static void threadpool_map(const char *name, long n)
+{
+    bench_repeat(name, n, map);
 }
 
 /* --- another hub ----------------------------------------------------------------------------- */
@@ -107,30 +98,29 @@ static sem_t ready;
 
 static void *serve(void *arg)
 {
-    need(cress_hub_get(&server), "cress_hub_get");
+    bench_need(cress_hub_get(&server), "cress_hub_get");
     cress_hub_hold(NULL);
     sem_post(&ready);
     cress_run(CRESS_FOREVER);
     return arg;
 }
 
+static double calls_there(long n)
+{
+    int64_t before = bench_now();
+    for (long i = 0; i < n; i++)
+        bench_need(cress_call_on(server, work, NULL), "cress_call_on");
+    return bench_each(before, n);
+}
+
 static void call_on(const char *name, long n)
 {
     pthread_t thread;
-    double best[BENCH_REPEATS];
-    n = bench_steps(n);
     sem_init(&ready, 0, 0);
     if (pthread_create(&thread, NULL, serve, NULL) != 0)
         bench_die("pthread_create");
     sem_wait(&ready);
-    for (int r = -1; r < BENCH_REPEATS; r++) {
-        int64_t before = bench_now();
-        for (long i = 0; i < n; i++)
-            need(cress_call_on(server, work, NULL), "cress_call_on");
-        if (r >= 0)
-            best[r] = (double)(bench_now() - before) / (double)n;
-    }
-    bench_print(name, bench_best(best, BENCH_REPEATS), "ns");
+    bench_repeat(name, n, calls_there);
 }
 
 int main(int argc, char **argv)

@@ -5,35 +5,9 @@
 
 #include <cress.h>
 
-static void need(int error, const char *what)
-{
-    if (error < 0) {
-        errno = -error;
-        bench_die(what);
-    }
-}
-
 static void spawn(cress_fn fn, void *arg)
 {
-    need(cress_go(fn, arg), "cress_go");
-}
-
-/* The best of the repeats of one measurement, which returns ns for one of its n. */
-static void repeat(const char *name, long n, double (*measure)(long n))
-{
-    double best[BENCH_REPEATS];
-    n = bench_steps(n);
-    for (int r = -1; r < BENCH_REPEATS; r++) {
-        double ns = measure(n);
-        if (r >= 0)
-            best[r] = ns;
-    }
-    bench_print(name, bench_best(best, BENCH_REPEATS), "ns");
-}
-
-static double each(int64_t since, long n)
-{
-    return (double)(bench_now() - since) / (double)n;
+    bench_need(cress_go(fn, arg), "cress_go");
 }
 
 /* --- two who take turns ---------------------------------------------------------------------- */
@@ -46,7 +20,7 @@ static void *plays(void *arg)
 {
     cress_sem *mine = arg, *others = mine == turns ? mine + 1 : turns;
     while (left-- > 0) {
-        need(cress_sem_acquire(mine, CRESS_FOREVER), "acquire");
+        bench_need(cress_sem_acquire(mine, CRESS_FOREVER), "acquire");
         cress_sem_release(others);
     }
     return NULL;
@@ -56,19 +30,19 @@ static double sem_round_trip(long n)
 {
     left = 2 * n;
     for (int i = 0; i < 2; i++) {
-        need(cress_sem_init(&turns[i], 0, 0), "cress_sem_init");
+        bench_need(cress_sem_init(&turns[i], 0, 0), "cress_sem_init");
         spawn(plays, &turns[i]);
     }
     cress_yield();
     int64_t before = bench_now();
     cress_sem_release(&turns[0]);
     cress_run(CRESS_FOREVER);
-    return each(before, n);
+    return bench_each(before, n);
 }
 
 static void sem_pingpong(const char *name, long n)
 {
-    repeat(name, n, sem_round_trip);
+    bench_repeat(name, n, sem_round_trip);
 }
 
 static double lock_unlock(long n)
@@ -79,12 +53,12 @@ static double lock_unlock(long n)
         cress_mutex_lock(&m, CRESS_FOREVER);
         cress_mutex_unlock(&m);
     }
-    return each(before, n);
+    return bench_each(before, n);
 }
 
 static void mutex_free(const char *name, long n)
 {
-    repeat(name, n, lock_unlock);
+    bench_repeat(name, n, lock_unlock);
 }
 
 static double take_give(long n)
@@ -96,12 +70,12 @@ static double take_give(long n)
         cress_sem_acquire(&s, CRESS_FOREVER);
         cress_sem_release(&s);
     }
-    return each(before, n);
+    return bench_each(before, n);
 }
 
 static void sem_free(const char *name, long n)
 {
-    repeat(name, n, take_give);
+    bench_repeat(name, n, take_give);
 }
 
 /* Each has the mutex while it lets the other one run, so that each lock waits. */
@@ -110,7 +84,7 @@ static cress_mutex contended;
 static void *locks(void *arg)
 {
     for (long i = (long)arg; i > 0; i--) {
-        need(cress_mutex_lock(&contended, CRESS_FOREVER), "lock");
+        bench_need(cress_mutex_lock(&contended, CRESS_FOREVER), "lock");
         cress_yield();
         cress_mutex_unlock(&contended);
     }
@@ -119,17 +93,17 @@ static void *locks(void *arg)
 
 static double hand_over(long n)
 {
-    need(cress_mutex_init(&contended, CRESS_FAIR), "mutex");
+    bench_need(cress_mutex_init(&contended, CRESS_FAIR), "mutex");
     int64_t before = bench_now();
     for (int i = 0; i < 2; i++)
         spawn(locks, (void *)(n / 2));
     cress_run(CRESS_FOREVER);
-    return each(before, n);
+    return bench_each(before, n);
 }
 
 static void mutex_handoff(const char *name, long n)
 {
-    repeat(name, n, hand_over);
+    bench_repeat(name, n, hand_over);
 }
 
 /* --- items ----------------------------------------------------------------------------------- */
@@ -139,7 +113,7 @@ static cress_chan chan;
 static void *sends(void *arg)
 {
     for (long i = (long)arg; i > 0; i--)
-        need(cress_chan_send(&chan, (void *)i, CRESS_FOREVER), "send");
+        bench_need(cress_chan_send(&chan, (void *)i, CRESS_FOREVER), "send");
     return NULL;
 }
 
@@ -149,21 +123,21 @@ static double through_chan(long n)
     spawn(sends, (void *)n);
     int64_t before = bench_now();
     for (long i = 0; i < n; i++)
-        need(cress_chan_recv(&chan, &item, CRESS_FOREVER), "recv");
-    double ns = each(before, n);
+        bench_need(cress_chan_recv(&chan, &item, CRESS_FOREVER), "recv");
+    double ns = bench_each(before, n);
     cress_run(CRESS_FOREVER);
     return ns;
 }
 
 static void chan_unbuffered(const char *name, long n)
 {
-    repeat(name, n, through_chan);
+    bench_repeat(name, n, through_chan);
 }
 
 static void chan_buffered(const char *name, long n)
 {
-    need(cress_chan_init(&chan, 100, 0, 0), "chan");
-    repeat(name, n, through_chan);
+    bench_need(cress_chan_init(&chan, 100, 0, 0), "chan");
+    bench_repeat(name, n, through_chan);
 }
 
 static cress_queue queue;
@@ -172,7 +146,7 @@ static int producers;
 static void *fills(void *arg)
 {
     for (long i = (long)arg; i > 0; i--)
-        need(cress_queue_put(&queue, (void *)i, CRESS_FOREVER), "put");
+        bench_need(cress_queue_put(&queue, (void *)i, CRESS_FOREVER), "put");
     return NULL;
 }
 
@@ -184,8 +158,8 @@ static double through_queue(long n)
         spawn(fills, (void *)(n / producers));
     int64_t before = bench_now();
     for (long i = 0; i < n; i++)
-        need(cress_queue_get(&queue, &item, CRESS_FOREVER), "get");
-    double ns = each(before, n);
+        bench_need(cress_queue_get(&queue, &item, CRESS_FOREVER), "get");
+    double ns = bench_each(before, n);
     cress_run(CRESS_FOREVER);
     return ns;
 }
@@ -195,8 +169,8 @@ static void queue_of(const char *name, long n, int of)
     cress_queue_options o = CRESS_QUEUE_OPTIONS_INIT;
     o.max = 100;
     producers = of;
-    need(cress_queue_init(&queue, &o), "queue");
-    repeat(name, n, through_queue);
+    bench_need(cress_queue_init(&queue, &o), "queue");
+    bench_repeat(name, n, through_queue);
 }
 
 static void queue_1(const char *name, long n)
@@ -215,7 +189,7 @@ static cress_event event;
 
 static void *waits(void *arg)
 {
-    need(cress_event_wait(&event, CRESS_FOREVER), "wait");
+    bench_need(cress_event_wait(&event, CRESS_FOREVER), "wait");
     return arg;
 }
 
@@ -228,12 +202,12 @@ static double broadcast(long n)
     int64_t before = bench_now();
     cress_event_set(&event);
     cress_run(CRESS_FOREVER);
-    return each(before, n);
+    return bench_each(before, n);
 }
 
 static void event_10000(const char *name, long n)
 {
-    repeat(name, n, broadcast);
+    bench_repeat(name, n, broadcast);
 }
 
 enum { WAYS = 8 };
@@ -242,7 +216,7 @@ static cress_chan ways[WAYS];
 static void *sends_all_ways(void *arg)
 {
     for (long i = (long)arg; i > 0; i--)
-        need(cress_chan_send(&ways[i % WAYS], (void *)i, CRESS_FOREVER), "send");
+        bench_need(cress_chan_send(&ways[i % WAYS], (void *)i, CRESS_FOREVER), "send");
     return NULL;
 }
 
@@ -255,16 +229,16 @@ static double choose(long n)
         cress_case cases[WAYS];
         for (int k = 0; k < WAYS; k++)
             cases[k] = cress_on_chan_recv(&ways[k], &items[k]);
-        need(cress_choose(cases, WAYS, CRESS_FOREVER), "choose");
+        bench_need(cress_choose(cases, WAYS, CRESS_FOREVER), "choose");
     }
-    double ns = each(before, n);
+    double ns = bench_each(before, n);
     cress_run(CRESS_FOREVER);
     return ns;
 }
 
 static void choose_8(const char *name, long n)
 {
-    repeat(name, n, choose);
+    bench_repeat(name, n, choose);
 }
 
 static void *same(void *arg)
@@ -277,11 +251,11 @@ static double map(long n)
 {
     cress_pool pool = { { 0 } };
     void **args = calloc((size_t)n, sizeof *args), **results = calloc((size_t)n, sizeof *results);
-    need(cress_pool_init(&pool, 100, 0), "pool");
+    bench_need(cress_pool_init(&pool, 100, 0), "pool");
     int64_t before = bench_now();
-    need(cress_group_map(&pool, same, args, (size_t)n, results, NULL), "map");
-    double ns = each(before, n);
-    need(cress_group_done(&pool), "pool");
+    bench_need(cress_group_map(&pool, same, args, (size_t)n, results, NULL), "map");
+    double ns = bench_each(before, n);
+    bench_need(cress_group_done(&pool), "pool");
     free(args);
     free(results);
     return ns;
@@ -289,7 +263,7 @@ static double map(long n)
 
 static void pool_map(const char *name, long n)
 {
-    repeat(name, n, map);
+    bench_repeat(name, n, map);
 }
 
 int main(int argc, char **argv)

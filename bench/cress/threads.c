@@ -5,14 +5,6 @@
 
 #include <pthread.h>
 
-static void need(int error, const char *what)
-{
-    if (error < 0) {
-        errno = -error;
-        bench_die(what);
-    }
-}
-
 typedef void (*side_fn)(int me, long n);
 
 struct side {
@@ -23,7 +15,7 @@ struct side {
 static void make_hub(void)
 {
     cress_hub *hub;
-    need(cress_hub_get(&hub), "hub");
+    bench_need(cress_hub_get(&hub), "hub");
 }
 
 static void *other_side(void *arg)
@@ -65,17 +57,17 @@ static void plays_units(int me, long n)
 {
     for (long i = 0; i < n; i++) {
         if (me == 0)
-            need(cress_sem_release(&sems[0]), "release");
-        need(cress_sem_acquire(&sems[!me], CRESS_FOREVER), "acquire");
+            bench_need(cress_sem_release(&sems[0]), "release");
+        bench_need(cress_sem_acquire(&sems[!me], CRESS_FOREVER), "acquire");
         if (me == 1)
-            need(cress_sem_release(&sems[1]), "release");
+            bench_need(cress_sem_release(&sems[1]), "release");
     }
 }
 
 static void threads_sem(const char *name, long n)
 {
-    need(cress_sem_init(&sems[0], 0, CRESS_SHARED), "sem");
-    need(cress_sem_init(&sems[1], 0, CRESS_SHARED), "sem");
+    bench_need(cress_sem_init(&sems[0], 0, CRESS_SHARED), "sem");
+    bench_need(cress_sem_init(&sems[1], 0, CRESS_SHARED), "sem");
     repeat(name, n, plays_units);
 }
 
@@ -86,17 +78,17 @@ static void plays_items(int me, long n)
     void *item = chans;
     for (long i = 0; i < n; i++) {
         if (me == 0)
-            need(cress_chan_send(&chans[0], item, CRESS_FOREVER), "send");
-        need(cress_chan_recv(&chans[!me], &item, CRESS_FOREVER), "receive");
+            bench_need(cress_chan_send(&chans[0], item, CRESS_FOREVER), "send");
+        bench_need(cress_chan_recv(&chans[!me], &item, CRESS_FOREVER), "receive");
         if (me == 1)
-            need(cress_chan_send(&chans[1], item, CRESS_FOREVER), "send");
+            bench_need(cress_chan_send(&chans[1], item, CRESS_FOREVER), "send");
     }
 }
 
 static void threads_chan(const char *name, long n)
 {
-    need(cress_chan_init(&chans[0], 0, 0, CRESS_SHARED), "chan");
-    need(cress_chan_init(&chans[1], 0, 0, CRESS_SHARED), "chan");
+    bench_need(cress_chan_init(&chans[0], 0, 0, CRESS_SHARED), "chan");
+    bench_need(cress_chan_init(&chans[1], 0, 0, CRESS_SHARED), "chan");
     repeat(name, n, plays_items);
 }
 

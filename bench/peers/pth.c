@@ -256,24 +256,6 @@ static void echo_tcp(const char *name, long n)
 
 /* --- handing things over --------------------------------------------------------------------- */
 
-/* The best of the repeats of one measurement, which returns ns for one of its n. */
-static void repeat(const char *name, long n, double (*measure)(long n))
-{
-    double best[BENCH_REPEATS];
-    n = bench_steps(n);
-    for (int r = -1; r < BENCH_REPEATS; r++) {
-        double ns = measure(n);
-        if (r >= 0)
-            best[r] = ns;
-    }
-    bench_print(name, bench_best(best, BENCH_REPEATS), "ns");
-}
-
-static double each(int64_t since, long n)
-{
-    return (double)(bench_now() - since) / (double)n;
-}
-
 static pth_cond_t turn = PTH_COND_INIT;
 static long whose, left;
 
@@ -301,13 +283,13 @@ static double round_trips(long n)
     for (long i = 0; i < 2; i++)
         start(plays, (void *)i);
     wait_for_all();
-    return each(before, n);
+    return bench_each(before, n);
 }
 
 static void sem_pingpong(const char *name, long n)
 {
     setup();
-    repeat(name, n, round_trips);
+    bench_repeat(name, n, round_trips);
 }
 
 static double lock_unlock(long n)
@@ -317,13 +299,13 @@ static double lock_unlock(long n)
         pth_mutex_acquire(&lock, 0, NULL);
         pth_mutex_release(&lock);
     }
-    return each(before, n);
+    return bench_each(before, n);
 }
 
 static void mutex_free(const char *name, long n)
 {
     setup();
-    repeat(name, n, lock_unlock);
+    bench_repeat(name, n, lock_unlock);
 }
 
 int main(int argc, char **argv)

@@ -265,24 +265,6 @@ static void echo_tcp(const char *name, long n)
 
 /* --- handing things over --------------------------------------------------------------------- */
 
-/* The best of the repeats of one measurement, which returns ns for one of its n. */
-static void repeat(const char *name, long n, double (*measure)(long n))
-{
-    double best[BENCH_REPEATS];
-    n = bench_steps(n);
-    for (int r = -1; r < BENCH_REPEATS; r++) {
-        double ns = measure(n);
-        if (r >= 0)
-            best[r] = ns;
-    }
-    bench_print(name, bench_best(best, BENCH_REPEATS), "ns");
-}
-
-static double each(int64_t since, long n)
-{
-    return (double)(bench_now() - since) / (double)n;
-}
-
 static sem_t own[2];
 
 static void *plays(void *arg)
@@ -309,13 +291,13 @@ static double round_trips(long n)
     int64_t before = bench_now();
     sem_post(&own[0]);
     sem_wait(&all_ended);
-    return each(before, n);
+    return bench_each(before, n);
 }
 
 static void sem_pingpong(const char *name, long n)
 {
     setup();
-    repeat(name, n, round_trips);
+    bench_repeat(name, n, round_trips);
 }
 
 /* Two threads that hand an item to each other and back, with a mutex and a condition, on two cores.
@@ -363,7 +345,7 @@ static double between_threads(long n)
         put(0);
         get(1);
     }
-    double ns = each(before, n);
+    double ns = bench_each(before, n);
     pthread_join(thread, NULL);
     return ns;
 }
@@ -371,7 +353,7 @@ static double between_threads(long n)
 static void threads_pingpong(const char *name, long n)
 {
     bench_cores(2);
-    repeat(name, n, between_threads);
+    bench_repeat(name, n, between_threads);
 }
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -390,14 +372,14 @@ static double lock_unlock(long n)
         pthread_mutex_lock(&mutex);
         pthread_mutex_unlock(&mutex);
     }
-    return each(before, n);
+    return bench_each(before, n);
 }
 
 static void mutex_free(const char *name, long n)
 {
     setup();
     if (start(name, 0, idles, NULL))
-        repeat(name, n, lock_unlock);
+        bench_repeat(name, n, lock_unlock);
 }
 
 static double take_give(long n)
@@ -407,7 +389,7 @@ static double take_give(long n)
         sem_wait(&own[0]);
         sem_post(&own[0]);
     }
-    return each(before, n);
+    return bench_each(before, n);
 }
 
 static void sem_free(const char *name, long n)
@@ -415,7 +397,7 @@ static void sem_free(const char *name, long n)
     setup();
     sem_init(&own[0], 0, 1);
     if (start(name, 0, idles, NULL))
-        repeat(name, n, take_give);
+        bench_repeat(name, n, take_give);
 }
 
 static void *locks(void *arg)
@@ -437,13 +419,13 @@ static double hand_over(long n)
         if (!start("mutex_handoff", i, locks, (void *)(n / 2)))
             return 0;
     sem_wait(&all_ended);
-    return each(before, n);
+    return bench_each(before, n);
 }
 
 static void mutex_handoff(const char *name, long n)
 {
     setup();
-    repeat(name, n, hand_over);
+    bench_repeat(name, n, hand_over);
 }
 
 /* A queue of 100 as it is in every book. */
@@ -480,7 +462,7 @@ static double through_queue(long n)
         pthread_cond_signal(&room);
         pthread_mutex_unlock(&mutex);
     }
-    double ns = each(before, n);
+    double ns = bench_each(before, n);
     sem_wait(&all_ended);
     return ns;
 }
@@ -489,14 +471,14 @@ static void queue_1(const char *name, long n)
 {
     setup();
     producers = 1;
-    repeat(name, n, through_queue);
+    bench_repeat(name, n, through_queue);
 }
 
 static void queue_100(const char *name, long n)
 {
     setup();
     producers = 100;
-    repeat(name, n, through_queue);
+    bench_repeat(name, n, through_queue);
 }
 
 int main(int argc, char **argv)

@@ -287,24 +287,6 @@ static void echo_tcp(const char *name, long n)
 
 /* --- handing things over --------------------------------------------------------------------- */
 
-/* The best of the repeats of one measurement, which returns ns for one of its n. */
-static void repeat(const char *name, long n, double (*measure)(long n))
-{
-    double best[BENCH_REPEATS];
-    n = bench_steps(n);
-    for (int r = -1; r < BENCH_REPEATS; r++) {
-        double ns = measure(n);
-        if (r >= 0)
-            best[r] = ns;
-    }
-    bench_print(name, bench_best(best, BENCH_REPEATS), "ns");
-}
-
-static double each(int64_t since, long n)
-{
-    return (double)(bench_now() - since) / (double)n;
-}
-
 /* Two condition variables, which is what it has. */
 static st_cond_t own[2];
 static long left;
@@ -331,7 +313,7 @@ static double round_trips(long n)
     int64_t before = bench_now();
     st_cond_signal(own[0]);
     wait_for_all();
-    return each(before, n);
+    return bench_each(before, n);
 }
 
 static void sem_pingpong(const char *name, long n)
@@ -340,7 +322,7 @@ static void sem_pingpong(const char *name, long n)
     all_ended = st_cond_new();
     own[0] = st_cond_new();
     own[1] = st_cond_new();
-    repeat(name, n, round_trips);
+    bench_repeat(name, n, round_trips);
 }
 
 static st_mutex_t mutex;
@@ -352,14 +334,14 @@ static double lock_unlock(long n)
         st_mutex_lock(mutex);
         st_mutex_unlock(mutex);
     }
-    return each(before, n);
+    return bench_each(before, n);
 }
 
 static void mutex_free(const char *name, long n)
 {
     setup();
     mutex = st_mutex_new();
-    repeat(name, n, lock_unlock);
+    bench_repeat(name, n, lock_unlock);
 }
 
 static double broadcast(long n)
@@ -373,7 +355,7 @@ static double broadcast(long n)
     int64_t before = bench_now();
     st_cond_broadcast(gate);
     wait_for_all();
-    return each(before, n);
+    return bench_each(before, n);
 }
 
 static void event_10000(const char *name, long n)
@@ -381,7 +363,7 @@ static void event_10000(const char *name, long n)
     setup();
     all_ended = st_cond_new();
     gate = st_cond_new();
-    repeat(name, n, broadcast);
+    bench_repeat(name, n, broadcast);
 }
 
 int main(int argc, char **argv)

@@ -32,7 +32,9 @@ static void queue(uv_work_t *request)
         bench_die("uv_queue_work");
 }
 
-static double round_trips(int at_once, long n)
+static int at_once;
+
+static double round_trips(long n)
 {
     static uv_work_t requests[100];
     left = n;
@@ -40,21 +42,15 @@ static double round_trips(int at_once, long n)
     for (int i = 0; i < at_once && left > 0; i++)
         queue(&requests[i]);
     uv_run(uv_default_loop(), UV_RUN_DEFAULT);
-    return (double)(bench_now() - before) / (double)n;
+    return bench_each(before, n);
 }
 
-static void measure(const char *name, int cores, int at_once, long n)
+static void measure(const char *name, int cores, int calls_at_once, long n)
 {
-    double best[BENCH_REPEATS];
     bench_cores(cores);
     setenv("UV_THREADPOOL_SIZE", "10", 1);
-    n = bench_steps(n);
-    for (int r = -1; r < BENCH_REPEATS; r++) {
-        double ns = round_trips(at_once, n);
-        if (r >= 0)
-            best[r] = ns;
-    }
-    bench_print(name, bench_best(best, BENCH_REPEATS), "ns");
+    at_once = calls_at_once;
+    bench_repeat(name, n, round_trips);
 }
 
 static void offload(const char *name, long n)
