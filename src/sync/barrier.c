@@ -24,18 +24,11 @@ int cress_barrier_init(cress_barrier *public, uint32_t n, unsigned flags)
     return error;
 }
 
-/* It has not come after all. */
-static void leave(struct barrier *b, struct waiting *w)
+/* If not all have come, it has not come either. */
+static void dropped(struct waiting *w)
 {
-    line_leave(&b->line, &b->guard, &w->place);
     if (!w->place.granted)
-        b->here--;
-}
-
-static void dropped(const struct wait_info *info)
-{
-    struct waiting *w = waiting_of(info);
-    leave(w->object, w);
+        container_of(w->guard, struct barrier, guard)->here--;
 }
 
 int cress_barrier_wait(cress_barrier *public, cress_time timeout)
@@ -54,10 +47,10 @@ int cress_barrier_wait(cress_barrier *public, cress_time timeout)
             return error;
         if (b->here + 1 < b->n) { /* others may have run */
             struct waiting w;
-            waiting_init(&w, b, "waiting at a barrier", dropped);
+            waiting_init(&w, "waiting at a barrier", dropped);
             b->here++;
             error = line_wait(&b->line, &b->guard, &w, h, timeout);
-            leave(b, &w);
+            dropped(&w);
             return error;
         }
     }

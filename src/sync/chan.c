@@ -174,14 +174,6 @@ static void let_others_run(bool receiver, bool shared)
     hub_switch(h, self);
 }
 
-static void dropped(const struct wait_info *info)
-{
-    struct waiting *w = waiting_of(info);
-    struct chan *c = w->object;
-    if (line_drop(w->place.kind ? &c->receivers : &c->senders, &c->guard, w) == 0)
-        guard_leave(&c->guard);
-}
-
 /* In the guard, and leaves it: wait in a line until somebody has met us there. Inlined, as all
  * between the user and the switch (park.h). */
 static always_inline int wait_in(struct chan *c, struct waiting *w, struct cress_hub *h,
@@ -208,7 +200,7 @@ int cress_chan_send(cress_chan *public, const void *item, cress_time timeout)
             return error;
         if ((error = send_now(c, bytes, NULL)) == -EAGAIN) { /* others may have run */
             struct waiting w;
-            waiting_init(&w, c, "sending to a channel", dropped);
+            waiting_init(&w, "sending to a channel", NULL);
             w.place.item = (void *)(uintptr_t)bytes;
             return wait_in(c, &w, h, timeout);
         }
@@ -240,7 +232,7 @@ int cress_chan_recv(cress_chan *public, void *item, cress_time timeout)
             return error;
         if ((error = recv_now(c, item, NULL)) == -EAGAIN) { /* others may have run */
             struct waiting w;
-            waiting_init(&w, c, "receiving from a channel", dropped);
+            waiting_init(&w, "receiving from a channel", NULL);
             w.place.item = item;
             w.place.kind = 1;
             return wait_in(c, &w, h, timeout);

@@ -23,14 +23,6 @@ int cress_cond_init(cress_cond *public, unsigned flags)
     return 0;
 }
 
-static void dropped(const struct wait_info *info)
-{
-    struct waiting *w = waiting_of(info);
-    struct cond *c = w->object;
-    if (line_drop(&c->line, &c->guard, w) == 0)
-        guard_leave(&c->guard);
-}
-
 int cress_cond_wait(cress_cond *public, cress_mutex *mutex, cress_time timeout)
 {
     struct cond *c = inside(public);
@@ -52,7 +44,7 @@ int cress_cond_wait(cress_cond *public, cress_mutex *mutex, cress_time timeout)
     /* Whoever signals from now on finds the guard entered, until we are in the line. */
     uint32_t depth = mutex_give_up(m);
     struct waiting w;
-    waiting_init(&w, c, "waiting for a condition", dropped);
+    waiting_init(&w, "waiting for a condition", NULL);
     error = line_wait(&c->line, &c->guard, &w, h, timeout);
     guard_leave(&c->guard);
     int failed = mutex_take_again(m, h, depth);

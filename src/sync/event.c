@@ -59,14 +59,6 @@ bool cress_event_is_set(const cress_event *public)
     return set;
 }
 
-static void dropped(const struct wait_info *info)
-{
-    struct waiting *w = waiting_of(info);
-    struct event *e = w->object;
-    if (line_drop(&e->line, &e->guard, w) == 0)
-        guard_leave(&e->guard);
-}
-
 /* It is set, but those who were woken by that have not run yet. In other threads there is no such
  * order. */
 static bool others_first(const struct event *e)
@@ -91,7 +83,7 @@ int cress_event_wait(cress_event *public, cress_time timeout)
         return error;
     } else if (!e->set) {
         struct waiting w;
-        waiting_init(&w, e, "waiting for an event", dropped);
+        waiting_init(&w, "waiting for an event", NULL);
         error = line_wait(&e->line, &e->guard, &w, h, timeout);
     } else if (others_first(e)) {
         hub_yield(h, h->thread->current);

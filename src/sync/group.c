@@ -164,11 +164,9 @@ int cress_group_done(cress_group *public)
 
 /* --- becoming a member ----------------------------------------------------------------------- */
 
-static void entrant_dropped(const struct wait_info *info)
+static void entrant_dropped(struct waiting *w)
 {
-    struct waiting *w = waiting_of(info);
-    struct group *group = w->object;
-    line_leave(&group->entrants, &group->guard, &w->place);
+    struct group *group = container_of(w->guard, struct group, guard);
     if (w->place.granted && w->place.kind == ENTER) {
         group->reserved--;
         let_in(group);
@@ -197,7 +195,7 @@ static int wait_for_room(struct group *group, cress_time timeout, enum kind kind
     if ((error = room_now(group)) != -EAGAIN) /* others may have run */
         return error;
     struct waiting w;
-    waiting_init(&w, group, "waiting for room in a pool", entrant_dropped);
+    waiting_init(&w, "waiting for room in a pool", entrant_dropped);
     w.place.kind = (uint8_t)kind;
     error = line_wait(&group->entrants, &group->guard, &w, h, timeout);
     if (error == 0 && kind == ENTER)
@@ -386,13 +384,6 @@ int cress_pool_set_size(cress_pool *pool, size_t size)
 
 /* --- the end --------------------------------------------------------------------------------- */
 
-static void joiner_dropped(const struct wait_info *info)
-{
-    struct waiting *w = waiting_of(info);
-    struct group *group = w->object;
-    line_leave(&group->joiners, &group->guard, &w->place);
-}
-
 /* Wait until there are no members, whatever happens if firm. */
 static int wait_for_end(struct group *group, cress_time timeout, bool firm)
 {
@@ -403,7 +394,7 @@ static int wait_for_end(struct group *group, cress_time timeout, bool firm)
     if (error < 0 || group->n == 0)
         return error;
     struct waiting w;
-    waiting_init(&w, group, "joining a group", joiner_dropped);
+    waiting_init(&w, "joining a group", NULL);
     return firm ? line_wait_firmly(&group->joiners, &group->guard, &w, h)
                 : line_wait(&group->joiners, &group->guard, &w, h, timeout);
 }

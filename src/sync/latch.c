@@ -66,14 +66,6 @@ int cress_latch_count_down(cress_latch *public, size_t n)
     return error;
 }
 
-static void dropped(const struct wait_info *info)
-{
-    struct waiting *w = waiting_of(info);
-    struct latch *l = w->object;
-    if (line_drop(&l->line, &l->guard, w) == 0)
-        guard_leave(&l->guard);
-}
-
 int cress_latch_wait(cress_latch *public, cress_time timeout)
 {
     struct latch *l = inside(public);
@@ -88,7 +80,7 @@ int cress_latch_wait(cress_latch *public, cress_time timeout)
             return error;
         if (l->count > 0) { /* others may have run */
             struct waiting w;
-            waiting_init(&w, l, "waiting at a latch", dropped);
+            waiting_init(&w, "waiting at a latch", NULL);
             error = line_wait(&l->line, &l->guard, &w, h, timeout);
         }
     } else if (l->count > 0) {

@@ -69,17 +69,20 @@ noinline int line_wait_shared(struct line *line, struct guard *g, struct waiting
     return w->place.granted ? 0 : told_why(g, h, error);
 }
 
-int line_drop(struct line *line, struct guard *g, struct waiting *w)
+void waiting_drop(const struct wait_info *info)
 {
-    int error = 0;
-    if (guard_shared(g) && (error = guard_lock(g)) < 0) {
+    struct waiting *w = container_of(info, struct waiting, info);
+    bool shared = guard_shared(w->guard);
+    int error = shared ? guard_lock(w->guard) : 0;
+    if (error == 0)
+        line_leave(w->line, w->guard, &w->place);
+    if (shared)
         bell_drop(w->place.bell);
-        return error;
-    }
-    line_leave(line, g, &w->place);
-    if (guard_shared(g))
-        bell_drop(w->place.bell);
-    return 0;
+    if (error < 0)
+        return; /* the object is not whole: nothing of it is to be touched */
+    if (w->dropped != NULL)
+        w->dropped(w);
+    guard_leave(w->guard);
 }
 
 /* --- cases ----------------------------------------------------------------------------------- */

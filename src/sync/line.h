@@ -18,8 +18,8 @@
  * (5) Everything here is called between guard_enter() and guard_leave() of the object, whose guard
  *     goes along. line_enter() and line_wait() leave it for as long as others run.
  *
- * An object adds what is granted, and what is to be done when a greenlet is dropped (the end of its
- * hub, fork) that had been granted something: wait_info.unlink.
+ * An object adds what is granted, and what it has to mend when a greenlet is dropped by the end of
+ * its hub or by fork: waiting.dropped.
  *
  * Between threads a place is woken by a bell instead of directly: see bell.h.
  */
@@ -60,31 +60,31 @@ _Static_assert(sizeof(struct case_place) <= sizeof(((cress_case *)0)->words), "c
 /* A greenlet that waits: a local variable of its call. */
 struct waiting {
     struct place place;
-    void *object;
+    struct guard *guard; /* where it waits */
+    struct line *line;
+    void (*dropped)(struct waiting *w); /* it has left and will not run; may be NULL */
     struct wait_info info;
 };
 
-/* Begin to wait on an object; what: in a few words. Field by field: cleared as a whole it would be
- * a string instruction, 10 ns. */
-static always_inline void waiting_init(struct waiting *w, void *object, const char *what,
-                                       void (*dropped)(const struct wait_info *info))
+/* Who waits is dropped. */
+void waiting_drop(const struct wait_info *info);
+
+/* Begin to wait; what: in a few words. Field by field: cleared as a whole it would be a string
+ * instruction, 10 ns. */
+static always_inline void waiting_init(struct waiting *w, const char *what,
+                                       void (*dropped)(struct waiting *w))
 {
     w->place.c = NULL;
     w->place.item = NULL;
     w->place.granted = false;
     w->place.kind = 0;
     w->place.error = 0;
-    w->object = object;
+    w->dropped = dropped;
     w->info.what = what;
     w->info.number = 0;
     w->info.numbered = w->info.firm = w->info.judges = false;
     w->info.target = NULL;
-    w->info.unlink = dropped;
-}
-
-static inline struct waiting *waiting_of(const struct wait_info *info)
-{
-    return container_of(info, struct waiting, info);
+    w->info.unlink = waiting_drop;
 }
 
 static inline struct place *place_of(struct list *node)
@@ -223,6 +223,8 @@ int line_wait_shared(struct line *line, struct guard *g, struct waiting *w, stru
 static always_inline int line_wait(struct line *line, struct guard *g, struct waiting *w,
                                    struct cress_hub *h, cress_time timeout)
 {
+    w->guard = g;
+    w->line = line;
     if (unlikely(guard_shared(g)))
         return line_wait_shared(line, g, w, h, timeout);
     cress_coro *self = h->thread->current;
@@ -253,10 +255,6 @@ static inline int line_wait_firmly(struct line *line, struct guard *g, struct wa
     }
     return error;
 }
-
-/* A greenlet that waits is dropped: leave the line. 0; or what guard_enter() says of an object that
- * is not whole, and of which nothing is to be touched. */
-int line_drop(struct line *line, struct guard *g, struct waiting *w);
 
 /* --- as a case ------------------------------------------------------------------------------- */
 

@@ -63,13 +63,6 @@ static void map_ended(void *arg, struct cress_greenlet *g)
         line_grant_all(&map->line, &map->guard);
 }
 
-static void mapper_dropped(const struct wait_info *info)
-{
-    struct waiting *w = waiting_of(info);
-    struct map *map = w->object;
-    line_leave(&map->line, &map->guard, &w->place);
-}
-
 static int wait_for_all(struct map *map, bool firm)
 {
     struct cress_hub *h;
@@ -79,7 +72,7 @@ static int wait_for_all(struct map *map, bool firm)
     if (!firm && (error = line_enter(&map->guard, &h)) < 0)
         return error;
     struct waiting w;
-    waiting_init(&w, map, "mapping", mapper_dropped);
+    waiting_init(&w, "mapping", NULL);
     return firm ? line_wait_firmly(&map->line, &map->guard, &w, h)
                 : line_wait(&map->line, &map->guard, &w, h, CRESS_FOREVER);
 }
@@ -221,13 +214,6 @@ static void task_ended(void *arg, struct cress_greenlet *g)
     release(imap);
 }
 
-static void imap_dropped(const struct wait_info *info)
-{
-    struct waiting *w = waiting_of(info);
-    struct imap *imap = w->object;
-    line_leave(w->place.kind == FEEDS ? &imap->feeders : &imap->consumers, &imap->guard, &w->place);
-}
-
 static int wait_in(struct imap *imap, enum side side, cress_time timeout)
 {
     struct cress_hub *h;
@@ -235,8 +221,8 @@ static int wait_in(struct imap *imap, enum side side, cress_time timeout)
     if (error < 0)
         return error;
     struct waiting w;
-    waiting_init(&w, imap, side == FEEDS ? "being far enough ahead" : "waiting for the next result",
-                 imap_dropped);
+    waiting_init(&w, side == FEEDS ? "being far enough ahead" : "waiting for the next result",
+                 NULL);
     w.place.kind = (uint8_t)side;
     return line_wait(side == FEEDS ? &imap->feeders : &imap->consumers, &imap->guard, &w, h,
                      timeout);

@@ -139,15 +139,10 @@ static int take(struct mutex *m, struct thread *t)
     return obtain(m, t);
 }
 
-static void dropped(const struct wait_info *info)
+static void dropped(struct waiting *w)
 {
-    struct waiting *w = waiting_of(info);
-    struct mutex *m = w->object;
-    if (line_drop(&m->line, &m->guard, w) < 0)
-        return;
     if (w->place.granted)
-        pass_on(m);
-    guard_leave(&m->guard);
+        pass_on(container_of(w->guard, struct mutex, guard));
 }
 
 static noinline int lock_slowly(struct mutex *m, cress_time timeout)
@@ -167,7 +162,7 @@ static noinline int lock_slowly(struct mutex *m, cress_time timeout)
             return error;
         if (likely((error = take(m, t)) == -EAGAIN)) { /* else others have run */
             struct waiting w;
-            waiting_init(&w, m, "locking a mutex", dropped);
+            waiting_init(&w, "locking a mutex", dropped);
             error = line_wait(&m->line, &m->guard, &w, h, timeout);
             if (error == 0)
                 error = obtain(m, t);
@@ -271,7 +266,7 @@ int mutex_take_again(struct mutex *m, struct cress_hub *h, uint32_t depth)
     error = take(m, t);
     if (error < 0 && error != -EOWNERDEAD) {
         struct waiting w;
-        waiting_init(&w, m, "locking a mutex again", dropped);
+        waiting_init(&w, "locking a mutex again", dropped);
         error = line_wait_firmly(&m->line, &m->guard, &w, h);
         if (error == 0)
             error = obtain(m, t);

@@ -29,11 +29,9 @@ static void pass_on(struct once *o)
         line_grant(&o->line, &o->guard, p);
 }
 
-static void dropped(const struct wait_info *info)
+static void dropped(struct waiting *w)
 {
-    struct waiting *w = waiting_of(info);
-    struct once *o = w->object;
-    line_leave(&o->line, &o->guard, &w->place);
+    struct once *o = container_of(w->guard, struct once, guard);
     if (w->place.granted && o->state == UNDONE)
         pass_on(o);
 }
@@ -87,7 +85,7 @@ int cress_once_run(cress_once *public, int (*fn)(void *arg), void *arg, cress_ti
         if ((error = look(o, t)) != -EAGAIN)
             break;
         struct waiting w;
-        waiting_init(&w, o, "waiting for what is done once", dropped);
+        waiting_init(&w, "waiting for what is done once", dropped);
         if ((error = line_wait(&o->line, &o->guard, &w, h, left)) < 0)
             return error;
         left = cress_left(deadline);

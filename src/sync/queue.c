@@ -137,35 +137,15 @@ static void take_back(struct queue *q, const void *bytes)
     serve(q);
 }
 
-static void getter_dropped(const struct wait_info *info)
+static void getter_dropped(struct waiting *w)
 {
-    struct waiting *w = waiting_of(info);
-    struct queue *q = w->object;
-    if (line_drop(&q->getters, &q->guard, w) < 0)
-        return;
+    struct queue *q = container_of(w->guard, struct queue, guard);
     if (w->place.granted && w->place.kind == SETTLED) {
         take_back(q, w->place.item);
     } else if (w->place.granted && w->place.kind == GET && w->place.error == 0) {
         q->promised--;
         serve(q);
     }
-    guard_leave(&q->guard);
-}
-
-static void putter_dropped(const struct wait_info *info)
-{
-    struct waiting *w = waiting_of(info);
-    struct queue *q = w->object;
-    if (line_drop(&q->putters, &q->guard, w) == 0)
-        guard_leave(&q->guard);
-}
-
-static void joiner_dropped(const struct wait_info *info)
-{
-    struct waiting *w = waiting_of(info);
-    struct queue *q = w->object;
-    if (line_drop(&q->joiners, &q->guard, w) == 0)
-        guard_leave(&q->guard);
 }
 
 /* --- putting --------------------------------------------------------------------------------- */
@@ -207,7 +187,7 @@ static always_inline int put_slowly(struct queue *q, const void *bytes, cress_ti
         return error;
     if ((error = put_now(q, bytes)) == -EAGAIN) { /* else others have run */
         struct waiting w;
-        waiting_init(&w, q, "putting into a queue", putter_dropped);
+        waiting_init(&w, "putting into a queue", NULL);
         w.place.item = (void *)(uintptr_t)bytes;
         error = line_wait(&q->putters, &q->guard, &w, h, timeout);
         if (error == 0)
@@ -263,7 +243,7 @@ static always_inline int get_in_line(struct queue *q, void *item, struct cress_h
                                      cress_time timeout, enum kind kind)
 {
     struct waiting w;
-    waiting_init(&w, q, "getting from a queue", getter_dropped);
+    waiting_init(&w, "getting from a queue", getter_dropped);
     w.place.item = item;
     w.place.kind = (uint8_t)kind;
     int error = line_wait(&q->getters, &q->guard, &w, h, timeout);
@@ -372,7 +352,7 @@ int cress_queue_join(cress_queue *public, cress_time timeout)
             return error;
         if (q->tasks > 0) { /* others may have run */
             struct waiting w;
-            waiting_init(&w, q, "joining a queue", joiner_dropped);
+            waiting_init(&w, "joining a queue", NULL);
             error = line_wait(&q->joiners, &q->guard, &w, h, timeout);
         }
     } else if (q->tasks > 0) {

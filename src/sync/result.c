@@ -122,14 +122,6 @@ bool cress_result_ready(const cress_result *public)
     return there;
 }
 
-static void dropped(const struct wait_info *info)
-{
-    struct waiting *w = waiting_of(info);
-    struct result *r = w->object;
-    if (line_drop(&r->line, &r->guard, w) == 0)
-        guard_leave(&r->guard);
-}
-
 int cress_result_wait(cress_result *result, cress_time timeout)
 {
     return cress_result_get(result, timeout, NULL, NULL);
@@ -149,7 +141,7 @@ int cress_result_get(cress_result *public, cress_time timeout, void **value, int
             return failed;
         if (!r->there) { /* others may have run */
             struct waiting w;
-            waiting_init(&w, r, "waiting for a result", dropped);
+            waiting_init(&w, "waiting for a result", NULL);
             failed = line_wait(&r->line, &r->guard, &w, h, timeout);
         }
     } else if (!r->there) {

@@ -96,11 +96,9 @@ static int take(struct rwlock *l, uint8_t kind, struct thread *t)
     return 0;
 }
 
-static void dropped(const struct wait_info *info)
+static void dropped(struct waiting *w)
 {
-    struct waiting *w = waiting_of(info);
-    struct rwlock *l = w->object;
-    line_leave(&l->line, &l->guard, &w->place);
+    struct rwlock *l = container_of(w->guard, struct rwlock, guard);
     if (!w->place.granted)
         pass_on(l);
     else if (l->forks == cress__forks) /* in a child process nobody holds it any more */
@@ -124,7 +122,7 @@ static int lock(cress_rwlock *public, uint8_t kind, cress_time timeout)
     if ((error = take(l, kind, t)) != -EAGAIN) /* others have run */
         return error;
     struct waiting w;
-    waiting_init(&w, l, kind == READS ? "locking for reading" : "locking for writing", dropped);
+    waiting_init(&w, kind == READS ? "locking for reading" : "locking for writing", dropped);
     w.place.kind = kind;
     error = line_wait(&l->line, &l->guard, &w, h, timeout);
     if (error < 0)

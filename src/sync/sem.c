@@ -78,17 +78,13 @@ static inline void give(struct sem *s)
     s->units++;
 }
 
-static void dropped(const struct wait_info *info)
+static void dropped(struct waiting *w)
 {
-    struct waiting *w = waiting_of(info);
-    struct sem *s = w->object;
-    if (line_drop(&s->line, &s->guard, w) < 0)
-        return;
+    struct sem *s = container_of(w->guard, struct sem, guard);
     if (w->place.granted) {
         s->granted--;
         give(s);
     }
-    guard_leave(&s->guard);
 }
 
 static noinline int acquire_slowly(struct sem *s, cress_time timeout)
@@ -108,7 +104,7 @@ static noinline int acquire_slowly(struct sem *s, cress_time timeout)
         return error;
     if ((error = take(s)) < 0) { /* else others have run, in another thread or a child process */
         struct waiting w;
-        waiting_init(&w, s, "acquiring a semaphore", dropped);
+        waiting_init(&w, "acquiring a semaphore", dropped);
         error = line_wait(&s->line, &s->guard, &w, h, timeout);
         if (error == 0)
             s->granted--;

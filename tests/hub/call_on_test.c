@@ -2,6 +2,7 @@
 #include "support/test.h"
 #include "base/alloc.h"
 #include "hub/apart.h"
+#include "hub/duel.h"
 #include "hub/server.h"
 
 #include <string.h>
@@ -327,25 +328,9 @@ static void cancelled_while_it_runs_a_call_comes_to_its_end(void **state)
     server_stop(&s);
 }
 
-enum { ROUNDS = 10000 };
-
-struct duel {
-    struct server *server;
-    atomic_int begun;
-    int said;
-};
-
-static int duel_call(void *arg)
+static int on_server(int (*fn)(void *arg), void *arg, void *server)
 {
-    atomic_fetch_add(&((struct duel *)arg)->begun, 1);
-    return 1;
-}
-
-static void *duel_greenlet(void *arg)
-{
-    struct duel *d = arg;
-    d->said = cress_call_on(d->server->hub, duel_call, d);
-    return NULL;
+    return cress_call_on(((struct server *)server)->hub, fn, arg);
 }
 
 static void a_call_is_either_made_or_cancelled(void **state)
@@ -353,19 +338,7 @@ static void a_call_is_either_made_or_cancelled(void **state)
     (void)state;
     struct server s;
     server_start(&s);
-    int made = 0;
-    for (int i = 0; i < ROUNDS; i++) {
-        struct duel d = { .server = &s };
-        cress_greenlet *g = cress_spawn(duel_greenlet, &d);
-        CHECK_EQ(cress_yield(), 0);
-        for (volatile int wait = i % 1000; wait > 0; wait--)
-            continue;
-        CHECK_EQ(cress_kill(g, CRESS_FOREVER), 0);
-        CHECK_EQ(d.said, atomic_load(&d.begun) ? 1 : -ECANCELED);
-        made += d.said == 1;
-        cress_unref(g);
-    }
-    printf("%d of %d made\n", made, ROUNDS);
+    duel(on_server, &s, 1000);
     server_stop(&s);
 }
 
@@ -527,7 +500,7 @@ static void the_end_of_a_hub_answers_every_call(void **state)
     (void)state;
     CHECK_EQ(cress_yield(), 0);
     size_t blocks = cress__alloc_live();
-    int made = 0, rounds = ROUNDS;
+    int made = 0, rounds = DUELS;
     for (int i = 0; i < rounds; i++) {
         struct mortal m = { .delay = i % 100 };
         pthread_t thread;

@@ -3,6 +3,7 @@
 #include "support/fds.h"
 #include "base/fault.h"
 #include "hub/apart.h"
+#include "hub/duel.h"
 #include "hub/told.h"
 #include "hub/workers.h"
 
@@ -424,44 +425,16 @@ static void who_is_cancelled_already_begins_nothing(void **state)
     CHECK_EQ(seen.calls, 0);
 }
 
-/* --- a duel: cancelling against beginning ---------------------------------------------------- */
-
-enum { ROUNDS = 10000 };
-
-struct duel {
-    atomic_int begun;
-    int said;
-};
-
-static int duel_call(void *arg)
+static int offload(int (*fn)(void *arg), void *arg, void *data)
 {
-    atomic_fetch_add(&((struct duel *)arg)->begun, 1);
-    return 1;
-}
-
-static void *duel_greenlet(void *arg)
-{
-    struct duel *d = arg;
-    d->said = cress_offload(duel_call, d);
-    return NULL;
+    (void)data;
+    return cress_offload(fn, arg);
 }
 
 static void a_call_either_runs_or_is_cancelled(void **state)
 {
     (void)state;
-    int ran = 0;
-    for (int i = 0; i < ROUNDS; i++) {
-        struct duel d = { .begun = 0 };
-        cress_greenlet *g = cress_spawn(duel_greenlet, &d);
-        CHECK_EQ(cress_yield(), 0);
-        for (volatile int wait = i % 500; wait > 0; wait--)
-            continue;
-        CHECK_EQ(cress_kill(g, CRESS_FOREVER), 0);
-        CHECK_EQ(d.said, atomic_load(&d.begun) ? 1 : -ECANCELED);
-        ran += d.said == 1;
-        cress_unref(g);
-    }
-    printf("%d of %d ran\n", ran, ROUNDS);
+    duel(offload, NULL, 500);
 }
 
 /* --- ends ------------------------------------------------------------------------------------ */

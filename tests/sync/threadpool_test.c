@@ -60,6 +60,13 @@ static void *value_of(cress_job *job)
     return value;
 }
 
+/* n jobs that end when they are let go. */
+static void fill(cress_threadpool *pool, struct held *held, int n)
+{
+    for (int i = 0; i < n; i++)
+        CHECK_EQ(cress_threadpool_spawn(pool, hold_job, held, NULL, 0, NULL), 0);
+}
+
 static atomic_int discards;
 
 static void discard(void *value)
@@ -73,7 +80,6 @@ static void discard(void *value)
 struct submitter {
     cress_threadpool *pool;
     struct held *held;
-    cress_time timeout;
     int said;
     bool over;
 };
@@ -81,9 +87,16 @@ struct submitter {
 static void *submits(void *arg)
 {
     struct submitter *s = arg;
-    s->said = cress_threadpool_spawn(s->pool, hold_job, s->held, NULL, s->timeout, NULL);
+    s->said = cress_threadpool_spawn(s->pool, hold_job, s->held, NULL, CRESS_FOREVER, NULL);
     s->over = true;
     return NULL;
+}
+
+/* A greenlet that brings such a job, however long it takes. */
+static void submit(struct submitter *s, cress_threadpool *pool, struct held *held)
+{
+    *s = (struct submitter){ .pool = pool, .held = held };
+    CHECK_EQ(cress_go(submits, s), 0);
 }
 
 static void the_third_job_for_one_thread_waits_and_the_hub_does_not(void **state)
@@ -97,8 +110,8 @@ static void the_third_job_for_one_thread_waits_and_the_hub_does_not(void **state
     CHECK_EQ(cress_threadpool_spawn(pool, hold_job, &held, NULL, CRESS_FOREVER, NULL), 0);
     CHECK_EQ(cress_threadpool_spawn(pool, hold_job, &held, NULL, 0, NULL), -EAGAIN);
     CHECK_EQ(cress_threadpool_spawn(pool, hold_job, &held, NULL, CRESS_MS(1), NULL), -ETIMEDOUT);
-    struct submitter third = { .pool = pool, .held = &held, .timeout = CRESS_FOREVER };
-    CHECK_EQ(cress_go(submits, &third), 0);
+    struct submitter third;
+    submit(&third, pool, &held);
     for (int tick = 0; tick < 20; tick++)
         CHECK_EQ(cress_sleep(CRESS_MS(1)), 0);
     CHECK(!third.over);
@@ -120,9 +133,8 @@ static void waiting_for_room_can_be_cancelled(void **state)
     cress_threadpool *pool = make(1);
     struct held held;
     held_init(&held);
-    for (int i = 0; i < 2; i++)
-        CHECK_EQ(cress_threadpool_spawn(pool, hold_job, &held, NULL, CRESS_FOREVER, NULL), 0);
-    struct submitter s = { .pool = pool, .held = &held, .timeout = CRESS_FOREVER };
+    fill(pool, &held, 2);
+    struct submitter s = { .pool = pool, .held = &held };
     cress_greenlet *g = cress_spawn(submits, &s);
     CHECK_EQ(cress_yield(), 0);
     CHECK_EQ(cress_threadpool_free(pool), -EBUSY);
@@ -141,13 +153,10 @@ static void who_waits_for_room_is_let_in_in_order(void **state)
     cress_threadpool *pool = make(1);
     struct held held;
     held_init(&held);
-    for (int i = 0; i < 2; i++)
-        CHECK_EQ(cress_threadpool_spawn(pool, hold_job, &held, NULL, CRESS_FOREVER, NULL), 0);
+    fill(pool, &held, 2);
     struct submitter s[4];
-    for (int i = 0; i < 4; i++) {
-        s[i] = (struct submitter){ .pool = pool, .held = &held, .timeout = CRESS_FOREVER };
-        CHECK_EQ(cress_go(submits, &s[i]), 0);
-    }
+    for (int i = 0; i < 4; i++)
+        submit(&s[i], pool, &held);
     CHECK_EQ(cress_yield(), 0);
     for (int i = 0; i < 4; i++) {
         CHECK(!s[i].over);
@@ -167,10 +176,8 @@ static void raising_the_size_from_nothing_lets_submitters_in(void **state)
     held_init(&held);
     CHECK_EQ(cress_threadpool_set_size(pool, 0), 0);
     struct submitter s[2];
-    for (int i = 0; i < 2; i++) {
-        s[i] = (struct submitter){ .pool = pool, .held = &held, .timeout = CRESS_FOREVER };
-        CHECK_EQ(cress_go(submits, &s[i]), 0);
-    }
+    for (int i = 0; i < 2; i++)
+        submit(&s[i], pool, &held);
     CHECK_EQ(cress_yield(), 0);
     CHECK(!s[0].over);
     CHECK_EQ(counts_of(pool).threads, 0);
@@ -190,8 +197,7 @@ static void with_size_0_queued_jobs_wait(void **state)
     cress_threadpool *pool = make(1);
     struct held held;
     held_init(&held);
-    for (int i = 0; i < 2; i++)
-        CHECK_EQ(cress_threadpool_spawn(pool, hold_job, &held, NULL, CRESS_FOREVER, NULL), 0);
+    fill(pool, &held, 2);
     held_begun(&held);
     CHECK_EQ(cress_threadpool_set_size(pool, 0), 0);
     held_let_go(&held);
@@ -218,8 +224,7 @@ static void sizes_have_a_limit(void **state)
     CHECK_EQ(counts_of(pool).most, 2);
     struct held held;
     held_init(&held);
-    for (int i = 0; i < 4; i++) /* two run, two are queued */
-        CHECK_EQ(cress_threadpool_spawn(pool, hold_job, &held, NULL, 0, NULL), 0);
+    fill(pool, &held, 4); /* two run, two are queued */
     CHECK_EQ(cress_threadpool_spawn(pool, hold_job, &held, NULL, 0, NULL), -EAGAIN);
     held_begun(&held);
     held_begun(&held);
@@ -256,8 +261,7 @@ static void idle_threads_end_and_come_again(void **state)
         struct held held;
         held_init(&held);
         CHECK_EQ(counts_of(pool).threads, 0);
-        for (int i = 0; i < 3; i++)
-            CHECK_EQ(cress_threadpool_spawn(pool, hold_job, &held, NULL, 0, NULL), 0);
+        fill(pool, &held, 3);
         for (int i = 0; i < 3; i++)
             held_begun(&held);
         CHECK_EQ(counts_of(pool).threads, 3);
@@ -295,8 +299,7 @@ static void threads_that_wait_are_all_woken(void **state)
     CHECK_EQ(cress_threadpool_new(&o, &pool), 0);
     held_init(&held);
     for (int round = 0; round < 20; round++) {
-        for (int i = 0; i < 3; i++)
-            CHECK_EQ(cress_threadpool_spawn(pool, hold_job, &held, NULL, 0, NULL), 0);
+        fill(pool, &held, 3);
         for (int i = 0; i < 3; i++)
             held_begun(&held); /* all three at once, though each holds its thread */
         for (int i = 0; i < 3; i++)
@@ -798,8 +801,8 @@ static void a_child_process_can_use_the_pool_without_the_parents_jobs(void **sta
     forked.pool = make(1);
     forked.job = put(forked.pool, hold_job, &held);
     CHECK_EQ(cress_threadpool_spawn(forked.pool, hold_job, &held, NULL, 0, NULL), 0);
-    struct submitter s = { .pool = forked.pool, .held = &held, .timeout = CRESS_FOREVER };
-    CHECK_EQ(cress_go(submits, &s), 0);
+    struct submitter s;
+    submit(&s, forked.pool, &held);
     CHECK_EQ(cress_yield(), 0);
     held_begun(&held);
     in_child(use_in_child, NULL);
