@@ -338,7 +338,7 @@ static void a_call_is_either_made_or_cancelled(void **state)
     (void)state;
     struct server s;
     server_start(&s);
-    duel(on_server, &s, 1000);
+    duel(on_server, &s);
     server_stop(&s);
 }
 

@@ -36,19 +36,21 @@ static void *duel_greenlet(void *arg)
     return NULL;
 }
 
-/* It is cancelled after up to `most` turns of an empty loop. */
-static void duel(duel_call *call, void *data, int most)
+/* When it is cancelled creeps up to the moment in which it begins: later each time it was too early,
+ * else earlier; in turns of an empty loop. */
+static void duel(duel_call *call, void *data)
 {
-    int ran = 0;
+    int ran = 0, delay = 0;
     for (int i = 0; i < DUELS; i++) {
         struct duel d = { .call = call, .data = data };
         cress_greenlet *g = cress_spawn(duel_greenlet, &d);
         CHECK_EQ(cress_yield(), 0);
-        for (volatile int wait = i % most; wait > 0; wait--)
+        for (volatile int wait = delay; wait > 0; wait--)
             continue;
         CHECK_EQ(cress_kill(g, CRESS_FOREVER), 0);
         CHECK_EQ(d.said, atomic_load(&d.begun) ? 1 : -ECANCELED);
         ran += d.said == 1;
+        delay += d.said == 1 ? -delay / 8 : 100;
         cress_unref(g);
     }
     printf("%d of %d ran\n", ran, DUELS);

@@ -434,7 +434,7 @@ static int offload(int (*fn)(void *arg), void *arg, void *data)
 static void a_call_either_runs_or_is_cancelled(void **state)
 {
     (void)state;
-    duel(offload, NULL, 500);
+    duel(offload, NULL);
 }
 
 /* --- ends ------------------------------------------------------------------------------------ */
