@@ -228,13 +228,19 @@ static always_inline int line_wait(struct line *line, struct guard *g, struct wa
     if (unlikely(guard_shared(g)))
         return line_wait_shared(line, g, w, h, timeout);
     cress_coro *self = h->thread->current;
-    cress_time deadline = timeout != CRESS_FOREVER ? cress_deadline(timeout) : CRESS_FOREVER;
     int error;
     w->place.co = self;
     line_join(line, g, &w->place, h);
-    do
-        error = hub_park_until(h, self, &w->info, timeout);
-    while (unlikely(error == 0 && !w->place.granted) && (timeout = cress_left(deadline)) > 0);
+    if (likely(timeout == CRESS_FOREVER)) {
+        do
+            error = hub_park(h, self, &w->info);
+        while (unlikely(error == 0 && !w->place.granted));
+    } else {
+        cress_time deadline = cress_deadline(timeout);
+        do
+            error = hub_park_timed(h, self, &w->info, timeout);
+        while (error == 0 && !w->place.granted && (timeout = cress_left(deadline)) > 0);
+    }
     line_leave(line, g, &w->place);
     if (likely(w->place.granted))
         return 0;
