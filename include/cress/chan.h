@@ -29,14 +29,15 @@ typedef struct cress_chan {
     uintptr_t words[24];
 } cress_chan;
 
-/** Make an open, empty channel. It must not hold items (see cress_chan_done()).
+/** Make an open, empty channel. What was in the memory before is not looked at: a channel that has
+ * been used has to be given back first (cress_chan_done()).
  *
  * Never switches. Any thread.
  *
  * @param capacity   of the buffer, in items; 0: none
  * @param item_size  bytes of an item; 0: pointers
  * @param flags      CRESS_SHARED
- * @return 0; -EINVAL; -EBUSY, somebody waits
+ * @return 0; -EINVAL
  */
 CRESS_API int cress_chan_init(cress_chan *chan, size_t capacity, size_t item_size, unsigned flags);
 

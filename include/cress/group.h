@@ -39,9 +39,10 @@ enum { CRESS_STRUCTURED = 16 };
 /** As the size of a pool: no bound. */
 #define CRESS_UNBOUNDED SIZE_MAX
 
-/** Make an empty group without a bound. flags: CRESS_STRUCTURED.
+/** Make an empty group without a bound. What was in the memory before is not looked at: a group
+ * that has been used has to be given back first (cress_group_done()). flags: CRESS_STRUCTURED.
  *
- * Never switches. Any thread. @return 0; -EINVAL; -EBUSY, it has members, or somebody waits
+ * Never switches. Any thread. @return 0; -EINVAL
  */
 CRESS_API int cress_group_init(cress_group *group, unsigned flags);
 

@@ -59,11 +59,12 @@ typedef struct cress_queue_options {
 /** The start of every cress_queue_options. */
 #define CRESS_QUEUE_OPTIONS_INIT CRESS__SIZED(cress_queue_options)
 
-/** Make an empty queue. It must not hold items (see cress_queue_done()).
+/** Make an empty queue. What was in the memory before is not looked at: a queue that has been used
+ * has to be given back first (cress_queue_done()).
  *
  * Never switches. Any thread.
  *
- * @return 0; -EINVAL, size is not set, or the options do not fit together; -EBUSY, somebody waits
+ * @return 0; -EINVAL, size is not set, or the options do not fit together
  */
 CRESS_API int cress_queue_init(cress_queue *queue, const cress_queue_options *options);
 

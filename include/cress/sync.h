@@ -3,8 +3,11 @@
  *
  * All of them are the caller's memory, a fixed number of words whose fields are private. All-zero
  * is valid, so they can be static and are there before any hub or thread is; an init is needed only
- * for what differs from that. Nothing is to be freed. An object must stay until all calls that
- * wait on it have returned; who has waited in vain or not may then free it, also if it is shared.
+ * for memory that is not all-zero, and for what differs from that. As with pthread_mutex_init(3) an
+ * init does not look at what was there before: nobody may be waiting for the object or hold it,
+ * except in the parent of this process. Nothing is to be freed. An object must stay until all calls
+ * that wait on it have returned; who has waited in vain or not may then free it, also if it is
+ * shared.
  *
  * Waiting needs no memory from the heap. Those who wait stand in one line, first in, first out.
  * What is set or released never switches: those who are woken run when their turn comes.
@@ -60,7 +63,7 @@ typedef struct cress_event {
 
 /** Make it not set. flags: CRESS_SHARED.
  *
- * Never switches. @return 0; -EINVAL; -EBUSY, somebody waits
+ * Never switches. Any thread. @return 0; -EINVAL
  */
 CRESS_API int cress_event_init(cress_event *event, unsigned flags);
 
@@ -98,13 +101,19 @@ typedef struct cress_result {
     uintptr_t words[16];
 } cress_result;
 
-/** Make it empty again: what it held is forgotten, and nobody is followed any more. flags:
- * CRESS_SHARED.
+/** Make it empty. It must not follow a greenlet: see cress_result_clear(). flags: CRESS_SHARED.
  *
- * Never switches. @return 0; -EINVAL; -EBUSY, somebody waits; -EXDEV, it follows a greenlet of
- *         another thread
+ * Never switches. Any thread. @return 0; -EINVAL
  */
 CRESS_API int cress_result_init(cress_result *result, unsigned flags);
+
+/** Make it empty again: what it held is forgotten, and nobody is followed any more. Who waits goes
+ * on waiting.
+ *
+ * Never switches. The hub's thread. @return 0; -EINVAL; -EXDEV, also where it follows a greenlet of
+ *         another thread
+ */
+CRESS_API int cress_result_clear(cress_result *result);
 
 /** Set the value and wake all getters; they see the value that is there when they run. It can be
  * set again, to something else. The value stays the caller's.
@@ -118,7 +127,7 @@ CRESS_API int cress_result_set_error(cress_result *result, int error);
 
 /** Set it to what becomes of g when that ends: its value, its error, or -ECANCELED when it was
  * killed. It follows one greenlet at a time, and holds a reference to it, so that the value lives,
- * until it follows another one or is made empty.
+ * until it follows another one or is cleared.
  *
  * Never switches. g's thread, also if it is shared.
  *
@@ -155,7 +164,7 @@ typedef struct cress_sem {
 
 /** Begin with so many units. flags: CRESS_BOUNDED, CRESS_FAIR, CRESS_SHARED.
  *
- * Never switches. @return 0; -EINVAL; -EBUSY, somebody waits
+ * Never switches. Any thread. @return 0; -EINVAL
  */
 CRESS_API int cress_sem_init(cress_sem *sem, uint32_t units, unsigned flags);
 
@@ -194,15 +203,17 @@ CRESS_API cress_case cress_on_sem(cress_sem *sem);
 /* --- locks ----------------------------------------------------------------------------------- */
 
 /** A lock with an owner, which is a coroutine. All-zero: free. It is not released by its owner's
- * end; but a shared one is by the end of its owner's hub or thread, and whoever gets it next is
- * told so. A shared one must not be given up as memory while it is locked. */
+ * end, and then a later coroutine may be taken for its owner, as with a thread and a
+ * pthread_mutex_t: defer the unlock. But a shared one is released by the end of its owner's hub or
+ * thread, and whoever gets it next is told so. A shared one must not be given up as memory while it
+ * is locked. */
 typedef struct cress_mutex {
     uintptr_t words[10];
 } cress_mutex;
 
 /** Make it free. flags: CRESS_RECURSIVE, CRESS_FAIR, CRESS_SHARED.
  *
- * Never switches. @return 0; -EINVAL; -EBUSY, it is locked
+ * Never switches. Any thread. @return 0; -EINVAL
  */
 CRESS_API int cress_mutex_init(cress_mutex *mutex, unsigned flags);
 
@@ -228,7 +239,9 @@ CRESS_API int cress_mutex_try_lock(cress_mutex *mutex);
 
 /** Unlock it.
  *
- * Never switches. @return 0; -EINVAL; -EPERM, the caller does not have it
+ * Never switches. Any thread, callbacks too.
+ *
+ * @return 0; -EINVAL; -EPERM, the caller does not have it
  */
 CRESS_API int cress_mutex_unlock(cress_mutex *mutex);
 
@@ -243,7 +256,7 @@ typedef struct cress_rwlock {
 
 /** Make it free. flags: 0.
  *
- * Never switches. @return 0; -EINVAL; -EBUSY, it is locked
+ * Never switches. Any thread. @return 0; -EINVAL
  */
 CRESS_API int cress_rwlock_init(cress_rwlock *lock, unsigned flags);
 
@@ -270,7 +283,8 @@ CRESS_API int cress_rwlock_try_wrlock(cress_rwlock *lock);
 
 /** Unlock it, as reader or as writer.
  *
- * Never switches. @return 0; -EINVAL; -EPERM, it is not locked, or somebody else writes; -EXDEV
+ * Never switches. The hub's thread, callbacks too. @return 0; -EINVAL; -EPERM, it is not locked, or
+ *         somebody else writes; -EXDEV
  */
 CRESS_API int cress_rwlock_unlock(cress_rwlock *lock);
 
@@ -281,7 +295,7 @@ typedef struct cress_cond {
 
 /** Make it new. flags: CRESS_SHARED, which its mutex must be too.
  *
- * Never switches. @return 0; -EINVAL; -EBUSY, somebody waits
+ * Never switches. Any thread. @return 0; -EINVAL
  */
 CRESS_API int cress_cond_init(cress_cond *cond, unsigned flags);
 
@@ -316,7 +330,7 @@ typedef struct cress_barrier {
 
 /** For n greenlets. flags: 0.
  *
- * Never switches. @return 0; -EINVAL, n is 0; -EBUSY, somebody waits
+ * Never switches. Any thread. @return 0; -EINVAL, also if n is 0
  */
 CRESS_API int cress_barrier_init(cress_barrier *barrier, uint32_t n, unsigned flags);
 
@@ -355,7 +369,7 @@ typedef struct cress_latch {
 
 /** Begin with a count. flags: CRESS_SHARED.
  *
- * Never switches. @return 0; -EINVAL; -EBUSY, somebody waits
+ * Never switches. Any thread. @return 0; -EINVAL
  */
 CRESS_API int cress_latch_init(cress_latch *latch, size_t count, unsigned flags);
 

@@ -40,9 +40,10 @@ typedef struct cress_waiter {
     uintptr_t words[8];
 } cress_waiter;
 
-/** Make it empty again, so that it can be used once more. Nobody may be waiting.
+/** Make it empty, also again, so that it can be used once more. What was in the memory before is
+ * not looked at: nobody may be waiting.
  *
- * Never switches. Any thread. @return 0; -EINVAL; -EBUSY, somebody waits
+ * Never switches. Any thread. @return 0; -EINVAL
  */
 CRESS_API int cress_waiter_init(cress_waiter *waiter);
 

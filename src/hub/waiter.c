@@ -9,10 +9,7 @@ int cress_waiter_init(cress_waiter *public)
 {
     if (public == NULL)
         return -EINVAL;
-    struct waiter *w = waiter_inside(public);
-    if (w->co != NULL || list_linked(&w->cases))
-        return -EBUSY;
-    *w = (struct waiter){ 0 };
+    *waiter_inside(public) = (struct waiter){ 0 };
     return 0;
 }
 

@@ -26,9 +26,8 @@ static struct chan *inside(const cress_chan *c)
 int cress_chan_init(cress_chan *public, size_t capacity, size_t item_size, unsigned flags)
 {
     struct chan *c = inside(public);
-    int error = c != NULL ? guard_init_check(&c->guard, flags, CRESS_SHARED) : -EINVAL;
-    if (error < 0)
-        return error;
+    if (c == NULL || flags & ~(unsigned)CRESS_SHARED)
+        return -EINVAL;
     *c = (struct chan){ .store.item_size = item_size, .capacity = capacity };
     guard_init(&c->guard, flags);
     return 0;

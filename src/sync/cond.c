@@ -15,9 +15,8 @@ static struct cond *inside(cress_cond *c)
 int cress_cond_init(cress_cond *public, unsigned flags)
 {
     struct cond *c = inside(public);
-    int error = c != NULL ? guard_init_check(&c->guard, flags, CRESS_SHARED) : -EINVAL;
-    if (error < 0)
-        return error;
+    if (c == NULL || flags & ~(unsigned)CRESS_SHARED)
+        return -EINVAL;
     *c = (struct cond){ 0 };
     guard_init(&c->guard, flags);
     return 0;

@@ -18,9 +18,8 @@ static struct event *inside(const cress_event *e)
 int cress_event_init(cress_event *public, unsigned flags)
 {
     struct event *e = inside(public);
-    int error = e != NULL ? guard_init_check(&e->guard, flags, CRESS_SHARED) : -EINVAL;
-    if (error < 0)
-        return error;
+    if (e == NULL || flags & ~(unsigned)CRESS_SHARED)
+        return -EINVAL;
     *e = (struct event){ 0 };
     guard_init(&e->guard, flags);
     return 0;

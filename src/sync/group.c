@@ -127,10 +127,8 @@ static int init(cress_group *public, size_t size, unsigned flags)
     struct group *group = group_inside(public);
     if (group == NULL || (flags & ~(unsigned)CRESS_STRUCTURED) != 0)
         return -EINVAL;
-    int error = cress_group_done(public);
-    if (error == 0)
-        *group = (struct group){ .spare = SIZE_MAX - size, .forks = cress__forks, .flags = flags };
-    return error;
+    *group = (struct group){ .spare = SIZE_MAX - size, .forks = cress__forks, .flags = flags };
+    return 0;
 }
 
 int cress_group_init(cress_group *group, unsigned flags)

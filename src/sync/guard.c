@@ -93,13 +93,6 @@ int guard_wait_shared(struct guard *g, struct cress_hub **h)
     return error < 0 ? error : guard_lock(g);
 }
 
-int guard_init_check(const struct guard *g, unsigned flags, unsigned known)
-{
-    if (flags & ~known)
-        return -EINVAL;
-    return guard_busy(g) ? -EBUSY : 0;
-}
-
 void guard_init(struct guard *g, unsigned flags)
 {
     g->hub = flags & CRESS_SHARED ? GUARD_SHARED : NULL;
@@ -112,10 +105,4 @@ bool guard_busy(const struct guard *g)
     if (!guard_shared(g))
         return g->hub != NULL;
     return g->lines > 0 && from_here(atomic_load_explicit(&g->word, memory_order_relaxed));
-}
-
-bool guard_broken(const struct guard *g)
-{
-    unsigned word = atomic_load_explicit(&g->word, memory_order_relaxed);
-    return guard_shared(g) && !from_here(word) && ((word & STATES) != FREE || g->lines > 0);
 }

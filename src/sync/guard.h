@@ -88,16 +88,10 @@ static inline void guard_left(struct guard *g)
  * again. When it says no, the object has been left. */
 int guard_wait_shared(struct guard *g, struct cress_hub **h);
 
-/* What an init may be told. 0; -EINVAL; -EBUSY. */
-int guard_init_check(const struct guard *g, unsigned flags, unsigned known);
-
-/* That of a new object; the rest of which is set before it. */
+/* That of a new object, which is made of whatever was in the memory; the rest is set before it. */
 void guard_init(struct guard *g, unsigned flags);
 
 /* Whether somebody waits. */
 bool guard_busy(const struct guard *g);
-
-/* Whether a shared object is not whole in this process, see (4). */
-bool guard_broken(const struct guard *g);
 
 #endif

@@ -18,9 +18,8 @@ static struct latch *inside(const cress_latch *l)
 int cress_latch_init(cress_latch *public, size_t count, unsigned flags)
 {
     struct latch *l = inside(public);
-    int error = l != NULL ? guard_init_check(&l->guard, flags, CRESS_SHARED) : -EINVAL;
-    if (error < 0)
-        return error;
+    if (l == NULL || flags & ~(unsigned)CRESS_SHARED)
+        return -EINVAL;
     *l = (struct latch){ .count = count };
     guard_init(&l->guard, flags);
     return 0;

@@ -254,7 +254,7 @@ static inline int line_wait_firmly(struct line *line, struct guard *g, struct wa
     const void *cause = cress_cancel_cause();
     w->info.firm = true;
     int error = line_wait(line, g, w, h, CRESS_FOREVER);
-    if (cause != NULL) {
+    if (cause != NULL && h != NULL) {
         cress_coro *self = h->thread->current;
         self->flags |= CORO_CAUSE;
         self->cause = cause;

@@ -104,13 +104,10 @@ int cress_mutex_init(cress_mutex *public, unsigned flags)
 {
     struct mutex *m = mutex_inside(public);
     unsigned known = CRESS_RECURSIVE | CRESS_FAIR | CRESS_SHARED;
-    int error = m != NULL ? guard_init_check(&m->guard, flags, known) : -EINVAL;
-    if (error < 0)
-        return error;
-    if (m->owner.co != NULL && !holder_is_gone(&m->owner) && !guard_broken(&m->guard))
-        return -EBUSY;
-    if (m->owner.co != NULL)
-        forget_owner(m, cress__thread);
+    if (m == NULL || flags & ~known)
+        return -EINVAL;
+    if (cress__thread != NULL)
+        held_remove(m, cress__thread); /* in a child process it may be there still */
     *m = (struct mutex){ .flags = flags };
     guard_init(&m->guard, flags);
     return 0;

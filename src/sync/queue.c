@@ -48,8 +48,6 @@ int cress_queue_init(cress_queue *public, const cress_queue_options *options)
     if ((o.kind == CRESS_QUEUE_PRIORITY) != (o.compare != NULL) ||
         (o.kind == CRESS_QUEUE_SIMPLE && (o.max > 0 || o.joinable)))
         return -EINVAL;
-    if (guard_busy(&q->guard))
-        return -EBUSY;
     *q = (struct queue){ .store = { .item_size = o.item_size,
                                     .compare = o.compare,
                                     .lifo = o.kind == CRESS_QUEUE_LIFO },

@@ -46,14 +46,28 @@ static struct cress_greenlet *unfollow(struct result *r)
 int cress_result_init(cress_result *public, unsigned flags)
 {
     struct result *r = inside(public);
-    int error = r == NULL              ? -EINVAL
-                : follows_elsewhere(r) ? -EXDEV
-                                       : guard_init_check(&r->guard, flags, CRESS_SHARED);
-    if (error < 0)
-        return error;
-    struct cress_greenlet *before = unfollow(r);
+    if (r == NULL || flags & ~(unsigned)CRESS_SHARED)
+        return -EINVAL;
     *r = (struct result){ 0 };
     guard_init(&r->guard, flags);
+    return 0;
+}
+
+int cress_result_clear(cress_result *public)
+{
+    struct result *r = inside(public);
+    int error = enter(r);
+    if (error < 0)
+        return error;
+    if (follows_elsewhere(r)) {
+        guard_leave(&r->guard);
+        return -EXDEV;
+    }
+    struct cress_greenlet *before = unfollow(r);
+    r->there = false;
+    r->value = NULL;
+    r->error = 0;
+    guard_leave(&r->guard);
     if (before != NULL)
         greenlet_release(before);
     return 0;
@@ -133,7 +147,7 @@ int cress_result_get(cress_result *public, cress_time timeout, void **value, int
     if (r == NULL || timeout < 0)
         return -EINVAL;
     int failed = wait_begins();
-    if (failed < 0 || (failed = guard_enter(&r->guard)) < 0)
+    if (failed < 0 || (failed = enter(r)) < 0)
         return failed;
     struct cress_hub *h;
     if (!r->there && timeout > 0) {
@@ -168,7 +182,7 @@ static int case_ready(cress_case *c, bool take)
 {
     (void)take;
     struct result *r = c->object;
-    int error = guard_enter(&r->guard);
+    int error = enter(r);
     if (error < 0)
         return error;
     bool there = r->there;
@@ -181,7 +195,7 @@ static int case_ready(cress_case *c, bool take)
 static int case_links(cress_case *c)
 {
     struct result *r = c->object;
-    int error = guard_enter(&r->guard);
+    int error = enter(r);
     if (error < 0)
         return error;
     line_join_case(&r->line, &r->guard, c);

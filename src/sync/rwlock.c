@@ -12,7 +12,7 @@ enum kind { READS, WRITES };
 struct rwlock {
     struct guard guard;
     struct line line;
-    struct holder writer;
+    struct holder writer; /* its thread is that of the readers as well */
     uint32_t readers;
     unsigned forks; /* when readers were last counted */
 };
@@ -38,12 +38,8 @@ static void refresh(struct rwlock *l)
 int cress_rwlock_init(cress_rwlock *public, unsigned flags)
 {
     struct rwlock *l = inside(public);
-    int error = l != NULL ? guard_init_check(&l->guard, flags, 0) : -EINVAL;
-    if (error < 0)
-        return error;
-    refresh(l);
-    if (l->writer.co != NULL || l->readers > 0)
-        return -EBUSY;
+    if (l == NULL || flags != 0)
+        return -EINVAL;
     *l = (struct rwlock){ .forks = cress__forks };
     return 0;
 }
@@ -55,10 +51,12 @@ static bool may(const struct rwlock *l, uint8_t kind)
 
 static void hold(struct rwlock *l, uint8_t kind, cress_coro *co)
 {
+    l->writer.thread = co->thread;
+    l->writer.forks = cress__forks;
     if (kind == READS)
         l->readers++;
     else
-        l->writer = (struct holder){ .co = co, .thread = co->thread, .forks = cress__forks };
+        l->writer.co = co;
 }
 
 static void pass_on(struct rwlock *l)
@@ -79,13 +77,18 @@ static void let_go(struct rwlock *l, uint8_t kind)
     pass_on(l);
 }
 
+static bool held_elsewhere(const struct rwlock *l, const struct thread *t)
+{
+    return (l->writer.co != NULL || l->readers > 0) && l->writer.thread != t;
+}
+
 /* 0; -EAGAIN; -EDEADLK; -EXDEV. */
 static int take(struct rwlock *l, uint8_t kind, struct thread *t)
 {
     refresh(l);
     if (l->writer.co == t->current)
         return -EDEADLK;
-    if (l->writer.co != NULL && l->writer.thread != t)
+    if (held_elsewhere(l, t))
         return -EXDEV;
     int error = guard_enter(&l->guard);
     if (error < 0)
@@ -161,6 +164,8 @@ int cress_rwlock_unlock(cress_rwlock *public)
         return -EPERM;
     if (l->writer.co == NULL && l->readers == 0)
         return -EPERM;
+    if (held_elsewhere(l, t))
+        return -EXDEV;
     if (l->writer.co == NULL && l->forks != cress__forks)
         refresh(l);
     else

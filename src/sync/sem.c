@@ -30,9 +30,8 @@ int cress_sem_init(cress_sem *public, uint32_t units, unsigned flags)
 {
     struct sem *s = inside(public);
     unsigned known = CRESS_BOUNDED | CRESS_FAIR | CRESS_SHARED;
-    int error = s != NULL ? guard_init_check(&s->guard, flags, known) : -EINVAL;
-    if (error < 0)
-        return error;
+    if (s == NULL || flags & ~known)
+        return -EINVAL;
     *s = (struct sem){ .units = units,
                        .above = flags & CRESS_BOUNDED ? UINT32_MAX - units : 0,
                        .flags = flags };

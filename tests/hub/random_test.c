@@ -251,10 +251,10 @@ static void wake_waiter(int i)
 
 static void renew_waiter(int i)
 {
-    bool used = model.waiters[i].waits != NOBODY || model.waiters[i].n_cases > 0;
-    CHECK_EQ(cress_waiter_init(&waiters[i]), used ? -EBUSY : 0);
-    if (!used)
-        model.waiters[i].woken = model.waiters[i].taken = false;
+    if (model.waiters[i].waits != NOBODY || model.waiters[i].n_cases > 0)
+        return;
+    CHECK_EQ(cress_waiter_init(&waiters[i]), 0);
+    model.waiters[i].woken = model.waiters[i].taken = false;
 }
 
 static int linked(cress_greenlet *g, void *arg);

@@ -293,6 +293,7 @@ static void one_that_never_ran_gives_its_slot_back(void **state)
     CHECK_EQ(cress_pool_try_spawn(&pool, returns, NULL, NULL), 0);
     CHECK_EQ(cress_group_join(&pool, CRESS_FOREVER), 0);
     cress_unref(g);
+    CHECK_EQ(cress_group_done(&pool), 0);
     CHECK_EQ(cress_pool_init(&pool, 0, 0), 0);
     CHECK_EQ(cress_pool_wait_available(&pool, CRESS_MS(3)), -ETIMEDOUT);
     CHECK_EQ(cress_pool_try_spawn(&pool, returns, NULL, NULL), -EAGAIN);

@@ -70,8 +70,14 @@ static void it_can_be_set_again_and_emptied(void **state)
     CHECK_EQ(cress_result_set_error(&r, -EIO), 0);
     CHECK_EQ(cress_result_set(&r, "second"), 0);
     check_value(&r, "second");
-    CHECK_EQ(cress_result_init(&r, 0), 0);
+    CHECK_EQ(cress_result_clear(&r), 0);
     CHECK_EQ(cress_result_get(&r, 0, NULL, NULL), -EAGAIN);
+    CHECK(!cress_result_ready(&r));
+    struct member a;
+    enter(&a, "a", wait_on, &r, CRESS_FOREVER);
+    CHECK_EQ(cress_result_clear(&r), 0); /* who waits goes on */
+    CHECK_EQ(cress_result_set_error(&r, -EIO), 0);
+    CHECK_EQ(left(&a), 0);
 }
 
 static void *returns(void *arg)
@@ -134,7 +140,7 @@ static void it_follows_a_greenlet_to_its_end(void **state)
     told.count = 0;
     CHECK_EQ(cress_result_follow(&r, failed), 0); /* it has ended */
     check_error(&r, -ENOENT);
-    CHECK_EQ(cress_result_init(&r, 0), 0);
+    CHECK_EQ(cress_result_clear(&r), 0);
     cress_unref(killed);
     cress_unref(failed);
 }
@@ -151,7 +157,7 @@ static void it_follows_one_at_a_time(void **state)
     check_value(&r, "b");
     cress_greenlet *c = cress_spawn(returns, "c");
     CHECK_EQ(cress_result_follow(&r, c), 0);
-    CHECK_EQ(cress_result_init(&r, 0), 0);
+    CHECK_EQ(cress_result_clear(&r), 0);
     CHECK_EQ(cress_join(c, CRESS_FOREVER), 0);
     CHECK(!cress_result_ready(&r));
     cress_unref(a);
@@ -178,6 +184,33 @@ static void a_choice_brings_value_and_error(void **state)
     CHECK_EQ(cases[1].result, -EIO);
 }
 
+static int await(void *r)
+{
+    return cress_result_wait(r, CRESS_FOREVER);
+}
+
+static int choose_it(void *r)
+{
+    cress_case c = cress_on_result(r);
+    return cress_choose(&c, 1, CRESS_FOREVER);
+}
+
+/* Else its hub could not tell those who wait in another one. */
+static void while_it_follows_it_is_the_thread_s(void **state)
+{
+    (void)state;
+    cress_result r = { { 0 } };
+    cress_greenlet *g = cress_spawn(returns, "value");
+    CHECK_EQ(cress_result_follow(&r, g), 0);
+    CHECK_EQ(elsewhere(await, &r), -EXDEV);
+    CHECK_EQ(elsewhere(choose_it, &r), -EXDEV);
+    CHECK_EQ(elsewhere(set_it, &r), -EXDEV);
+    check_value(&r, "value");
+    CHECK_EQ(cress_result_clear(&r), 0);
+    CHECK_EQ(elsewhere(set_it, &r), 0);
+    cress_unref(g);
+}
+
 static void wrong_arguments_and_threads_are_refused(void **state)
 {
     (void)state;
@@ -186,6 +219,7 @@ static void wrong_arguments_and_threads_are_refused(void **state)
     CHECK_EQ(cress_result_init(NULL, 0), -EINVAL);
     CHECK_EQ(cress_result_init(&r, CRESS_BOUNDED), -EINVAL);
     CHECK_EQ(cress_result_set(NULL, NULL), -EINVAL);
+    CHECK_EQ(cress_result_clear(NULL), -EINVAL);
     CHECK_EQ(cress_result_wait(NULL, 0), -EINVAL);
     CHECK_EQ(cress_result_wait(&r, -1), -EINVAL);
     CHECK_EQ(cress_result_follow(&r, NULL), -EINVAL);
@@ -193,7 +227,6 @@ static void wrong_arguments_and_threads_are_refused(void **state)
     CHECK(!cress_result_ready(NULL));
     enter(&a, "a", wait_on, &r, CRESS_FOREVER);
     CHECK_EQ(elsewhere(set_it, &r), -EXDEV);
-    CHECK_EQ(cress_result_init(&r, 0), -EBUSY);
     CHECK_EQ(in_callback(set_it, &r), 0);
     CHECK_EQ(left(&a), 0);
 }
@@ -207,6 +240,7 @@ int main(void)
         CROWD_TEST(it_follows_a_greenlet_to_its_end),
         CROWD_TEST(it_follows_one_at_a_time),
         CROWD_TEST(a_choice_brings_value_and_error),
+        CROWD_TEST(while_it_follows_it_is_the_thread_s),
         CROWD_TEST(wrong_arguments_and_threads_are_refused),
     };
     return RUN_TESTS_APART(tests);

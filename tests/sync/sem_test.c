@@ -239,7 +239,6 @@ static void wrong_arguments_and_threads_are_refused(void **state)
     CHECK_EQ(cress_sem_count(&s), 1);
     CHECK_EQ(cress_sem_try_acquire(&s), 0);
     enter(&a, "a", acquire, &s, CRESS_FOREVER);
-    CHECK_EQ(cress_sem_init(&s, 0, 0), -EBUSY);
     CHECK_EQ(elsewhere(release, &s), -EXDEV);
     CHECK_EQ(elsewhere(try_it, &s), -EXDEV);
     CHECK_EQ(in_callback(try_it, &s), -EAGAIN);

@@ -518,6 +518,50 @@ static void a_condition_whose_mutex_was_given_up_says_so(void **state)
     }
 }
 
+/* --- a raw coroutine ------------------------------------------------------------------------- */
+
+static void *signals(void *arg)
+{
+    CHECK_EQ(cress_mutex_lock(&cond_mutex, CRESS_FOREVER), 0);
+    CHECK_EQ(cress_cond_signal(&the_cond), 0);
+    until_waited_for(&cond_mutex, 1);
+    CHECK_EQ(cress_mutex_unlock(&cond_mutex), 0);
+    return arg;
+}
+
+static void *cancelled_then_waits(void *arg, void *value)
+{
+    cress_timeout t = { { 0 } };
+    pthread_t thread;
+    CHECK_EQ(cress_timeout_start(&t, 0), 0);
+    CHECK_EQ(cress_sleep(CRESS_MS(1)), -ECANCELED);
+    CHECK(cress_timeout_stop(&t));
+    cress_coro *parent = cress_coro_parent(cress_coro_current());
+    CHECK_EQ(cress_coro_switch(parent, NULL, NULL), 0); /* meanwhile the hub ends */
+    CHECK_EQ(cress_mutex_lock(&cond_mutex, CRESS_FOREVER), 0);
+    CHECK_EQ(pthread_create(&thread, NULL, signals, NULL), 0);
+    CHECK_EQ(cress_cond_wait(&the_cond, &cond_mutex, CRESS_FOREVER), 0);
+    CHECK_EQ(cress_mutex_unlock(&cond_mutex), 0);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    *(bool *)arg = true;
+    return value;
+}
+
+static void what_was_cancelled_in_a_hub_that_ended_can_wait_without_one(void **state)
+{
+    (void)state;
+    bool over = false;
+    cress_coro *co;
+    cond_begin();
+    CHECK_EQ(cress_coro_new(NULL, cancelled_then_waits, &over, &co), 0);
+    CHECK_EQ(cress_coro_switch(co, NULL, NULL), 0);
+    CHECK_EQ(cress_hub_destroy(0), 0);
+    CHECK_EQ(cress_coro_switch(co, NULL, NULL), 0);
+    CHECK(over);
+    CHECK(cress_hub_current() == NULL);
+    CHECK_EQ(cress_coro_free(co), 0);
+}
+
 /* --- a child process ------------------------------------------------------------------------- */
 
 static int in_child(int (*fn)(void))
@@ -546,6 +590,32 @@ static int all_say_owner_dead(void)
         CHECK_EQ(k->wait(CRESS_FOREVER), 0);
     }
     return 7;
+}
+
+static cress_mutex held_here[2];
+
+static int made_anew(void)
+{
+    CHECK_EQ(cress_mutex_init(&held_here[0], CRESS_SHARED), 0);
+    CHECK_EQ(cress_mutex_lock(&held_here[0], 0), 0);
+    CHECK_EQ(cress_mutex_unlock(&held_here[1]), 0);
+    CHECK_EQ(cress_mutex_init(&held_here[1], 0), 0);
+    CHECK_EQ(cress_hub_destroy(0), 0);
+    CHECK_EQ(cress_mutex_unlock(&held_here[0]), 0);
+    return 7;
+}
+
+static void who_forked_may_make_anew_what_it_holds(void **state)
+{
+    (void)state;
+    make_hub();
+    for (int i = 0; i < 2; i++) {
+        CHECK_EQ(cress_mutex_init(&held_here[i], CRESS_SHARED), 0);
+        CHECK_EQ(cress_mutex_lock(&held_here[i], 0), 0);
+    }
+    CHECK_EQ(in_child(made_anew), 7);
+    for (int i = 0; i < 2; i++)
+        CHECK_EQ(cress_mutex_unlock(&held_here[i]), 0);
 }
 
 static void what_was_waited_for_is_not_whole_in_a_child(void **state)
@@ -737,7 +807,7 @@ static void *follows(void *arg)
     atomic_store((atomic_bool *)arg, true);
     while (atomic_load((atomic_bool *)arg))
         sched_yield();
-    CHECK_EQ(cress_result_init(&the_result, 0), 0);
+    CHECK_EQ(cress_result_clear(&the_result), 0);
     return NULL;
 }
 
@@ -755,7 +825,7 @@ static void a_result_follows_a_greenlet_of_another_thread(void **state)
     cress_greenlet *g = cress_spawn(value_of, NULL);
     CHECK(g != NULL);
     CHECK_EQ(cress_result_follow(&the_result, g), -EXDEV);
-    CHECK_EQ(cress_result_init(&the_result, 0), -EXDEV);
+    CHECK_EQ(cress_result_clear(&the_result), -EXDEV);
     CHECK_EQ(cress_join(g, CRESS_FOREVER), 0);
     cress_unref(g);
     atomic_store(&go_on, false);
@@ -772,26 +842,9 @@ static void a_condition_and_its_mutex_are_both_shared_or_neither(void **state)
     CHECK_EQ(cress_mutex_lock(&cond_mutex, 0), 0);
     CHECK_EQ(cress_cond_wait(&the_cond, &own, CRESS_FOREVER), -EINVAL);
     CHECK_EQ(cress_cond_wait(&own_cond, &cond_mutex, CRESS_FOREVER), -EINVAL);
-    CHECK_EQ(cress_mutex_init(&cond_mutex, CRESS_SHARED), -EBUSY);
     CHECK_EQ(cress_mutex_unlock(&cond_mutex), 0);
     CHECK_EQ(cress_mutex_unlock(&cond_mutex), -EPERM);
     CHECK_EQ(cress_mutex_unlock(&own), 0);
-}
-
-static void what_is_waited_for_is_not_made_anew(void **state)
-{
-    (void)state;
-    struct other o = { .call = event_wait, .timeout = CRESS_FOREVER };
-    event_begin();
-    start(&o);
-    until_waited_for(&the_event, 1);
-    CHECK_EQ(cress_event_init(&the_event, CRESS_SHARED), -EBUSY);
-    CHECK(!cress_event_is_set(&the_event));
-    CHECK_EQ(cress_event_set(&the_event), 0);
-    CHECK(cress_event_is_set(&the_event));
-    CHECK_EQ(finish(&o), 0);
-    CHECK_EQ(cress_event_clear(&the_event), 0);
-    CHECK_EQ(cress_event_wait(&the_event, 0), -EAGAIN);
 }
 
 #define SHARED_TEST(test) cmocka_unit_test_setup_teardown(test, begin, end)
@@ -824,7 +877,8 @@ int main(void)
         SHARED_TEST(closing_and_shutting_down_wake_all_threads),
         SHARED_TEST(a_result_follows_a_greenlet_of_another_thread),
         SHARED_TEST(a_condition_and_its_mutex_are_both_shared_or_neither),
-        SHARED_TEST(what_is_waited_for_is_not_made_anew),
+        SHARED_TEST(what_was_cancelled_in_a_hub_that_ended_can_wait_without_one),
+        SHARED_TEST(who_forked_may_make_anew_what_it_holds),
     };
     return RUN_TESTS_APART(tests);
 }
