@@ -128,6 +128,8 @@ void greenlet_kill(struct cress_hub *h, struct cress_greenlet *g)
 {
     cress_coro *co = greenlet_coro(g);
     if (co->state == CORO_NEW) {
+        if (greenlet_is_shared(g))
+            shared_take_part(g);
         discard(h, g);
     } else if (!(co->flags & CORO_KILLED)) {
         co->flags |= CORO_KILLED;

@@ -48,11 +48,17 @@ static void begin(struct shared *s)
     greenlet_enter(h, &s->block.greenlet, s->delay);
 }
 
+/* In a child process one of the parent's begins, too: to be dropped like all others. */
 static void started(struct notice *notice)
 {
-    struct shared *s = container_of(notice, struct shared, start);
-    if (s->forks == cress__forks) /* else it was made in the parent */
-        begin(s);
+    begin(container_of(notice, struct shared, start));
+}
+
+void shared_take_part(struct cress_greenlet *g)
+{
+    const struct shared *s = shared_of(g);
+    if (!list_linked(&s->node)) /* (4) */
+        notices_take(&s->hub->loop);
 }
 
 static void kill_asked(struct notice *notice);

@@ -73,6 +73,12 @@ static void value_free(void *value)
     atomic_fetch_add(&freed, 1);
 }
 
+struct unbegun {
+    cress_hub *hub;
+    cress_time delay;
+    cress_greenlet *g;
+};
+
 /* --- made on another hub --------------------------------------------------------------------- */
 
 struct seen {
@@ -361,6 +367,101 @@ static void killed_before_it_runs_it_never_does(void **state)
     CHECK_EQ(cress_join(busy, CRESS_SECONDS(10)), 0);
     cress_unref(busy);
     server_stop(&s);
+}
+
+static void *spawn_shared_there(void *arg)
+{
+    struct unbegun *u = arg;
+    cress_spawn_options o = on(u->hub, true);
+    o.on_discard = discard;
+    o.delay = u->delay;
+    CHECK_EQ(cress_spawn_with(&o, same, "arg", &u->g), 0);
+    return NULL;
+}
+
+/* One that another thread has made here, and that this hub has not heard of yet. */
+static cress_greenlet *unbegun(cress_time delay)
+{
+    struct unbegun u = { .delay = delay };
+    CHECK_EQ(cress_hub_get(&u.hub), 0);
+    in_thread(spawn_shared_there, &u);
+    return u.g;
+}
+
+static size_t alive_here(void)
+{
+    cress_hub_counts counts = CRESS_HUB_COUNTS_INIT;
+    CHECK_EQ(cress_hub_stats(cress_hub_current(), &counts), 0);
+    return counts.greenlets;
+}
+
+static int count_calls(cress_greenlet *g, void *arg)
+{
+    CHECK(cress_ready(g));
+    ++*(int *)arg;
+    return 0;
+}
+
+static void its_own_thread_kills_it_before_the_hub_has_heard_of_it(void **state)
+{
+    (void)state;
+    CHECK_EQ(cress_yield(), 0);
+    size_t blocks = cress__alloc_live();
+    atomic_store(&discards, 0);
+    for (int i = 0; i < 4; i++) {
+        cress_greenlet *g = unbegun(i < 2 ? 0 : CRESS_FOREVER);
+        int calls = 0;
+        cress_link_node node = { { 0 } };
+        CHECK_EQ(cress_link(g, &node, count_calls, &calls), 0);
+        if (i % 2 == 0)
+            CHECK_EQ(cress_kill(g, 0), 0);
+        else
+            CHECK_EQ(cress_killall(&g, 1, CRESS_FOREVER), 0);
+        CHECK_EQ(atomic_load(&discards), i + 1); /* here and now */
+        CHECK_EQ(cress_outcome(g), CRESS_KILLED);
+        CHECK_EQ(alive_here(), 0);
+        CHECK_EQ(cress_join(g, CRESS_FOREVER), 0);
+        cress_unref(g);
+        CHECK_EQ(cress_run(CRESS_FOREVER), 0);
+        CHECK_EQ(calls, 1);
+    }
+    CHECK_EQ(cress__alloc_live(), blocks);
+}
+
+static void its_own_group_kills_it_before_the_hub_has_heard_of_it(void **state)
+{
+    (void)state;
+    atomic_store(&discards, 0);
+    cress_group group = { { 0 } };
+    cress_greenlet *g = unbegun(0);
+    CHECK_EQ(cress_group_add(&group, g, 0), 0);
+    CHECK_EQ(cress_group_kill(&group, CRESS_FOREVER), 0);
+    CHECK_EQ(atomic_load(&discards), 1);
+    CHECK_EQ(cress_outcome(g), CRESS_KILLED);
+    cress_unref(g);
+    CHECK_EQ(cress_run(CRESS_FOREVER), 0);
+    cress_group_done(&group);
+}
+
+/* What its own thread does otherwise with it waits until it takes part. */
+static void before_the_hub_has_heard_of_it_it_is_joined_named_and_thrown_at(void **state)
+{
+    (void)state;
+    static cress_token token;
+    cress_greenlet *g = unbegun(0), *thrown = unbegun(0);
+    CHECK_EQ(cress_set_name(g, "early"), 0);
+    CHECK_EQ(cress_slot(g), 0);
+    CHECK_EQ(cress_unpark(cress_greenlet_coro(g)), 0);
+    CHECK(!cress_started(g));
+    CHECK_EQ(cress_join(g, 0), -EAGAIN);
+    CHECK_EQ(cress_throw(thrown, &token), 0);
+    CHECK_EQ(cress_throw(thrown, &token), -EALREADY);
+    cress_greenlet *both[2] = { g, thrown };
+    CHECK_EQ(cress_joinall(both, 2, CRESS_FOREVER, NULL, NULL), 0);
+    CHECK_STR(cress_value(g), "arg");
+    CHECK_EQ(cress_throw(thrown, &token), -ESRCH);
+    cress_unref(g);
+    cress_unref(thrown);
 }
 
 static void *survives_once(void *arg)
@@ -739,6 +840,27 @@ static void look_in_child(void *arg)
     cress_unref(gs[1]);
 }
 
+static void look_at_unbegun(void *arg)
+{
+    CHECK_EQ(cress_join(arg, CRESS_FOREVER), 0);
+    CHECK_EQ(cress_outcome(arg), CRESS_KILLED);
+    CHECK_EQ(atomic_load(&discards), 0); /* nothing of the parent's is called */
+    CHECK_EQ(alive_here(), 0);
+    cress_unref(arg);
+}
+
+static void in_a_child_process_one_that_had_not_begun_is_dropped(void **state)
+{
+    (void)state;
+    needs_children();
+    atomic_store(&discards, 0);
+    cress_greenlet *g = unbegun(0);
+    in_child(look_at_unbegun, g);
+    CHECK_EQ(cress_join(g, CRESS_FOREVER), 0);
+    CHECK_STR(cress_value(g), "arg");
+    cress_unref(g);
+}
+
 static void in_a_child_process_those_of_other_threads_have_ended(void **state)
 {
     (void)state;
@@ -977,6 +1099,9 @@ int main(void)
         TEST(it_is_a_case_among_others),
         TEST(joinall_takes_those_of_several_hubs),
         TEST(killed_before_it_runs_it_never_does),
+        TEST(its_own_thread_kills_it_before_the_hub_has_heard_of_it),
+        TEST(its_own_group_kills_it_before_the_hub_has_heard_of_it),
+        TEST(before_the_hub_has_heard_of_it_it_is_joined_named_and_thrown_at),
         TEST(killed_again_it_finds_out_again),
         TEST(shared_on_the_own_hub_it_is_like_others),
         TEST(the_rest_is_its_own_threads),
@@ -985,6 +1110,7 @@ int main(void)
         TEST(an_unshared_one_is_another_threads_until_its_hub_has_ended),
         TEST(the_end_of_who_waits_leaves_nothing_behind),
         TEST(news_for_a_hub_that_ends_go_nowhere),
+        TEST(in_a_child_process_one_that_had_not_begun_is_dropped),
         TEST(in_a_child_process_those_of_other_threads_have_ended),
         TEST(its_end_against_joins),
         TEST(its_end_against_kills),
