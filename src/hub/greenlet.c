@@ -54,9 +54,8 @@ void greenlet_finish(struct cress_hub *h, struct cress_greenlet *g, cress_outcom
         shared_tell_end(g);
     if (outcome == CRESS_FAILED)
         hub_report(h, g, "greenlet failed", error);
-    /* cress_run() waits for the last one that counts, even if daemons never stop. */
-    if (unlikely(h->in_run && !hub_counts(h)))
-        hub_wake(h, h->main_co, RUN_AGAIN);
+    if (unlikely(h->alive < h->look_below))
+        hub_look_at_end(h, g);
 }
 
 cress_coro *greenlet_end(cress_coro *self, void **value, int *error)

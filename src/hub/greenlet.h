@@ -29,8 +29,9 @@ enum greenlet_flags {
     GREENLET_MAIN = 1,
     GREENLET_DAEMON = 2,
     GREENLET_STARTED = 4,
-    GREENLET_TOLD = 8,      /* it was killed and a call has said so */
-    GREENLET_HAS_VALUE = 16 /* its function returned */
+    GREENLET_TOLD = 8,       /* it was killed and a call has said so */
+    GREENLET_HAS_VALUE = 16, /* its function returned */
+    GREENLET_AWAITED = 32    /* the end of its hub has killed it and waits for it */
 };
 
 /* Of the number: see (4). */
