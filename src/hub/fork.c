@@ -14,6 +14,7 @@
 #include "hub/extra.h"
 #include "hub/scope.h"
 #include "hub/shared.h"
+#include "hub/wait.h"
 
 static void hub_in_child(void)
 {
@@ -75,6 +76,7 @@ void hub_on_fork(struct cress_loop *loop)
     cress__closed &= ~CLOSED_FORKED;
     outside_after_fork(h);
     h->main_co = t->current;
+    iwaits_end(h, h->main_co);
     h->look_below = 0;
     if (h->ending && h->main_co != &t->native) { /* that is the parent's main's */
         h->ending = false;

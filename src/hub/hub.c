@@ -6,6 +6,7 @@
 #include "hub/extra.h"
 #include "hub/scope.h"
 #include "hub/shared.h"
+#include "hub/wait.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -367,11 +368,18 @@ static void drop_raw(struct cress_hub *h)
     }
 }
 
+/* What may hold on to a frame of one of them goes first. */
+static void drop_all(struct cress_hub *h)
+{
+    iwaits_end(h, NULL);
+    hub_each_greenlet(h, drop_greenlet, h);
+    drop_raw(h);
+}
+
 static void end_hub(struct cress_hub *h)
 {
     struct thread *t = h->thread;
-    hub_each_greenlet(h, drop_greenlet, h);
-    drop_raw(h);
+    drop_all(h);
     if (t->held != NULL)
         t->held_end(t, false);
     forget(&t->native);
@@ -407,8 +415,7 @@ int cress_hub_destroy(cress_time grace)
     h->ending = true;
     give_grace(h, grace);
     outside_shut(h);
-    hub_each_greenlet(h, drop_greenlet, h);
-    drop_raw(h);
+    drop_all(h);
     int abandoned = (int)h->abandoned;
     end_hub(h);
     return abandoned;
@@ -530,6 +537,7 @@ noinline int cress__hub_make(struct cress_hub **out)
     hub_attend_forks();
     h->quantum = QUANTUM_MAX;
     list_init(&h->idlers);
+    list_init(&h->iwaits);
     list_init(&h->shared);
     h->random = 0x9e3779b97f4a7c15;
     h->scopes.size = sizeof(struct scope_block);

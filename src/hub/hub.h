@@ -71,6 +71,7 @@ struct cress_hub {
 
     struct list shared; /* greenlets that other threads made or may have to do with, see shared.h */
     struct list idlers; /* who waits until nothing else is ready */
+    struct list iwaits; /* those that are open, see wait.c */
     size_t abandoned;   /* by its end so far */
     struct callback service_first;
     uint64_t *slots; /* a bit for each slot in use, see slot.c */

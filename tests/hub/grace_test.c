@@ -204,6 +204,7 @@ static void *has_help(void *arg)
     cress_spawn_options o = CRESS_SPAWN_OPTIONS_INIT;
     o.shared = arg != NULL;
     cress_greenlet *g;
+    CHECK_EQ(cress_go(same, NULL), 0); /* its end is not that of all helpers */
     CHECK_EQ(cress_spawn_with(&o, helps, "value", &g), 0);
     CHECK_EQ(cress_join(g, CRESS_FOREVER), 0);
     CHECK_STR(cress_value(g), "value");
@@ -369,14 +370,28 @@ static int double_it(void *arg)
     return 2 * *(int *)arg;
 }
 
+static void *sleep_some(void *arg)
+{
+    CHECK_EQ(cress_sleep(CRESS_MS(1)), 0);
+    return arg;
+}
+
 static void *called_elsewhere(void *hub)
 {
     wait_to_be_killed();
     int n = 21;
+    cress_spawn_options o = CRESS_SPAWN_OPTIONS_INIT;
+    o.hub = hub;
+    o.shared = true;
+    cress_greenlet *g;
     cress_shield shield = { { 0 } };
     CHECK_EQ(cress_shield_begin(&shield, CRESS_FOREVER), 0);
     CHECK_EQ(cress_call_on(hub, double_it, &n), 42);
     CHECK_EQ(cress_offload(double_it, &n), 42);
+    CHECK_EQ(cress_spawn_with(&o, sleep_some, "value", &g), 0);
+    CHECK_EQ(cress_join(g, CRESS_SECONDS(5)), 0);
+    CHECK_STR(cress_value(g), "value");
+    cress_unref(g);
     CHECK_EQ(cress_shield_end(&shield), 0);
     say(&words, "cleaned");
     return NULL;
@@ -411,12 +426,6 @@ static void *ask_in_child(void *hub)
     return NULL;
 }
 
-static void *sleep_some(void *arg)
-{
-    CHECK_EQ(cress_sleep(CRESS_MS(1)), 0);
-    return arg;
-}
-
 /* Here nothing ends: who forked is main now, and its hub works for others. */
 static void look_in_child(void *arg)
 {
@@ -428,6 +437,7 @@ static void look_in_child(void *arg)
     CHECK_EQ(cress_run(CRESS_FOREVER), 0);
     while (pthread_tryjoin_np(thread, NULL) != 0)
         CHECK_EQ(cress_sleep(CRESS_US(100)), 0);
+    CHECK_EQ(cress_run(0), 0); /* nothing is left */
 }
 
 static void *forks(void *arg)
