@@ -1,5 +1,6 @@
 /* The time that the end of a hub gives its greenlets: who has it, and what comes meanwhile. */
 #include "support/test.h"
+#include "base/fault.h"
 #include "hub/apart.h"
 #include "hub/clock.h"
 #include "hub/server.h"
@@ -417,6 +418,61 @@ static void answers_of_other_threads_come_in(void **state)
     server_stop(&s);
 }
 
+/* --- after it ---------------------------------------------------------------------------------- */
+
+static atomic_int waits;
+static struct held lent;
+static _Atomic(cress_loop *) ending;
+
+static bool count_waits(const char *what)
+{
+    bool wait = strcmp(what, "epoll_wait") == 0 || strcmp(what, "ppoll") == 0;
+    if (wait && atomic_load(&ending) != NULL && loop_mine(atomic_load(&ending)))
+        atomic_fetch_add(&waits, 1);
+    return false;
+}
+
+static void *offloads(void *arg)
+{
+    CHECK_EQ(cress_offload(hold, arg), 42);
+    return arg;
+}
+
+static void *let_go_later(void *arg)
+{
+    SOON(atomic_load(&waits) > 0);
+    usleep(20000); /* if it does not sleep it waits many times meanwhile */
+    held_let_go(arg);
+    return NULL;
+}
+
+static void *post(void *hub)
+{
+    CHECK_EQ(cress_post_mt(hub, &node, posted, "posted"), 0);
+    return NULL;
+}
+
+static void what_is_lent_is_waited_for_asleep_whatever_was_posted(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    held_init(&lent);
+    CHECK_EQ(cress_go(offloads, &lent), 0);
+    CHECK_EQ(cress_yield(), 0);
+    held_begun(&lent);
+    in_thread(post, cress_hub_current());
+    CHECK_EQ(pthread_create(&thread, NULL, let_go_later, &lent), 0);
+    atomic_store(&waits, 0);
+    atomic_store(&ending, cress_hub_loop(cress_hub_current()));
+    cress__fault_hook = count_waits;
+    CHECK_EQ(cress_hub_destroy(0), 1);
+    cress__fault_hook = NULL;
+    atomic_store(&ending, NULL);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    CHECK_LE(atomic_load(&waits), 3);
+    CHECK_STR(words.text, "");
+}
+
 /* --- fork ------------------------------------------------------------------------------------ */
 
 static void *ask_in_child(void *hub)
@@ -477,6 +533,7 @@ int main(void)
         TEST(new_work_of_other_threads_is_refused),
         TEST(what_is_on_its_way_when_it_begins_is_killed_with_the_others),
         TEST_IN_TIME(answers_of_other_threads_come_in),
+        TEST_IN_TIME(what_is_lent_is_waited_for_asleep_whatever_was_posted),
         TEST_IN_TIME(in_a_child_process_nothing_ends),
     };
     return RUN_TESTS_APART(tests);
