@@ -234,9 +234,8 @@ static void start_now(struct timer *timer)
     runq_push(&h->loop.ready, &x->co->node);
 }
 
-int greenlet_apply(cress_coro *co, const cress_spawn_options *o)
+int greenlet_apply(struct hub_extra *x, const cress_spawn_options *o)
 {
-    struct hub_extra *x = extra_get(co);
     if (x == NULL)
         return -ENOMEM;
     if (o->name != NULL)
@@ -294,7 +293,7 @@ int cress_spawn_with(const cress_spawn_options *options, cress_fn fn, void *arg,
     cress_coro *co = greenlet_coro(g);
     if ((o.name != NULL || o.on_discard != NULL || o.value_free != NULL || o.delay > 0 ||
          o.defer_limit > 0 || o.inherit) &&
-        (error = greenlet_apply(co, &o)) < 0) {
+        (error = greenlet_apply(extra_get(co), &o)) < 0) {
         h->alive--;
         co->state = CORO_ENDED;
         greenlet_release(g);

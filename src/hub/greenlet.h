@@ -24,6 +24,7 @@
 #include <stdint.h>
 
 struct cress_hub;
+struct hub_extra;
 
 enum greenlet_flags {
     GREENLET_MAIN = 1,
@@ -142,8 +143,8 @@ void greenlet_release(struct cress_greenlet *g);
 /* The hub's reference, when it has ended. */
 void greenlet_let_go(struct cress_greenlet *g);
 
-/* The options that need more than the block. 0; -ENOMEM. */
-int greenlet_apply(cress_coro *co, const cress_spawn_options *options);
+/* The options that need more than the block. extra may be NULL. 0; -ENOMEM. */
+int greenlet_apply(struct hub_extra *extra, const cress_spawn_options *options);
 
 /* A new one is counted, and becomes ready; after delay. */
 void greenlet_enter(struct cress_hub *h, struct cress_greenlet *g, cress_time delay);
