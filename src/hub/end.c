@@ -190,11 +190,11 @@ int cress_killall(cress_greenlet *const *gs, size_t n, cress_time timeout)
         if (error < 0)
             return error;
     }
-    struct cress_hub *h;
-    int error = timeout > 0 ? hub_enter(&h) : hub_get(&h);
+    struct cress_hub *h = hub_current();
+    int error = timeout > 0 ? hub_enter(&h) : 0;
     if (error < 0)
         return error;
-    cress_coro *self = h->thread->current;
+    const cress_coro *self = h != NULL ? h->thread->current : NULL;
     bool itself = false;
     for (size_t i = 0; i < n; i++)
         if (gs[i] != NULL && greenlet_outcome(gs[i]) == CRESS_ALIVE) {
@@ -203,7 +203,7 @@ int cress_killall(cress_greenlet *const *gs, size_t n, cress_time timeout)
         }
     if (timeout == 0)
         return 0;
-    if (itself && (error = scope_point(h, self)) < 0)
+    if (itself && (error = scope_point(h, h->thread->current)) < 0)
         return error;
     cress_time deadline = cress_deadline(timeout);
     for (size_t i = 0; i < n && error == 0; i++)

@@ -444,12 +444,12 @@ cress_loop *cress_hub_loop(cress_hub *hub)
 
 int cress_hub_hold(cress_hub *hub)
 {
+    if (hub != NULL && hub != hub_current())
+        return -EXDEV;
     struct cress_hub *h;
     int error = hub_get(&h);
     if (error < 0)
         return error;
-    if (hub != NULL && hub != h)
-        return -EXDEV;
     h->holds++;
     h->loop.refs++;
     return 0;
