@@ -175,10 +175,10 @@ int cress_kill(cress_greenlet *g, cress_time timeout)
     bool itself = h != NULL && greenlet_coro(g) == h->thread->current;
     greenlet_ref(g); /* its end may drop the caller's */
     error = kill_anywhere(h, g);
-    if (error == 0 && timeout > 0)
-        error = itself ? scope_point(h, h->thread->current) : cress_join(g, timeout);
+    if (error == 0 && timeout > 0 && !itself)
+        return greenlet_join_given(g, timeout);
     greenlet_release(g);
-    return error;
+    return error == 0 && timeout > 0 ? scope_point(h, h->thread->current) : error;
 }
 
 int cress_killall(cress_greenlet *const *gs, size_t n, cress_time timeout)

@@ -166,6 +166,9 @@ void greenlet_drop_deferred(struct cress_greenlet *g);
 /* Kill one that is alive: at once if it has not started. */
 void greenlet_kill(struct cress_hub *h, struct cress_greenlet *g);
 
+/* cress_join() with a reference that it gives back, also when who waits is dropped. */
+int greenlet_join_given(struct cress_greenlet *g, cress_time timeout);
+
 /* It is over: tell those who wait. The running one's own end comes here through greenlet_end(). */
 void greenlet_finish(struct cress_hub *h, struct cress_greenlet *g, cress_outcome_kind outcome,
                      void *value, int error);

@@ -986,6 +986,51 @@ static void the_end_of_who_waits_leaves_nothing_behind(void **state)
     server_stop(&last);
 }
 
+static cress_greenlet *two_killed[2]; /* of this thread, and another's */
+
+static void *kills(void *arg)
+{
+    CHECK_EQ(cress_kill(arg, CRESS_FOREVER), 0);
+    return arg;
+}
+
+static void *goes_on(void *arg)
+{
+    cress_shield shield = { { 0 } };
+    CHECK_EQ(cress_shield_begin(&shield, CRESS_FOREVER), 0);
+    return cress_sleep(CRESS_FOREVER) < 0 ? arg : NULL;
+}
+
+static void end_while_killing(void)
+{
+    struct told told = { 0 };
+    CHECK_EQ(cress_hub_set_error_hook(NULL, told_hook, &told), 0);
+    two_killed[1] = spawn_on(NULL, goes_on, NULL);
+    CHECK_EQ(cress_yield(), 0);
+    for (int i = 0; i < 2; i++)
+        CHECK_EQ(cress_go(kills, two_killed[i]), 0);
+    CHECK_EQ(cress_yield(), 0);
+    CHECK_EQ(cress_hub_destroy(0), 3);
+}
+
+static void the_end_of_who_waits_for_one_that_it_killed_gives_its_reference_back(void **state)
+{
+    (void)state;
+    CHECK_EQ(cress_hub_destroy(0), 0);
+    size_t blocks = cress__alloc_live();
+    server_start(&last);
+    held_init(&last_held);
+    two_killed[0] = spawn_on(last.hub, hold_greenlet, &last_held);
+    held_begun(&last_held);
+    apart(end_while_killing);
+    held_let_go(&last_held);
+    server_stop(&last);
+    cress_unref(two_killed[0]);
+    cress_unref(two_killed[1]);
+    CHECK_EQ(cress_hub_destroy(0), 0);
+    CHECK_EQ(cress__alloc_live(), blocks);
+}
+
 static atomic_bool go_on;
 
 /* The hub ends, and has told nobody to go away yet: now what it waits for ends. */
@@ -1325,6 +1370,7 @@ int main(void)
         TEST(while_values_are_copied_the_other_hub_may_end),
         TEST(an_unshared_one_is_another_threads_until_its_hub_has_ended),
         TEST(the_end_of_who_waits_leaves_nothing_behind),
+        TEST(the_end_of_who_waits_for_one_that_it_killed_gives_its_reference_back),
         TEST(news_for_a_hub_that_ends_go_nowhere),
         TEST(in_a_child_process_one_that_had_not_begun_is_dropped),
         TEST(in_a_child_process_those_of_other_threads_have_ended),
