@@ -172,13 +172,14 @@ int cress_kill(cress_greenlet *g, cress_time timeout)
     struct cress_hub *h = hub_current();
     if (timeout > 0 && (error = hub_enter(&h)) < 0)
         return error;
-    bool itself = h != NULL && greenlet_coro(g) == h->thread->current;
+    cress_coro *self = h != NULL ? h->thread->current : NULL;
+    bool waits = timeout > 0 && greenlet_coro(g) != self && !scope_is_over(self);
     greenlet_ref(g); /* its end may drop the caller's */
     error = kill_anywhere(h, g);
-    if (error == 0 && timeout > 0 && !itself)
+    if (error == 0 && waits)
         return greenlet_join_given(g, timeout);
-    greenlet_release(g);
-    return error == 0 && timeout > 0 ? scope_point(h, h->thread->current) : error;
+    greenlet_release(g); /* before others run, and the caller may be dropped */
+    return error == 0 && timeout > 0 ? scope_point(h, self) : error;
 }
 
 int cress_killall(cress_greenlet *const *gs, size_t n, cress_time timeout)

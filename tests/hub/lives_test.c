@@ -8,6 +8,7 @@
  *     CRESS_TEST_SEED=n lives_test     the same choices once more, not the same order in time
  */
 #include "support/test.h"
+#include "base/compiler.h"
 #include "hub/apart.h"
 
 #include <cress.h>

@@ -994,6 +994,14 @@ static void *kills(void *arg)
     return arg;
 }
 
+/* It is told so for the second time, after others had a turn. */
+static void *kills_though_killed(void *arg)
+{
+    CHECK_EQ(cress_sleep(CRESS_FOREVER), -ECANCELED);
+    CHECK_EQ(cress_kill(arg, CRESS_FOREVER), -ECANCELED);
+    return arg;
+}
+
 static void *goes_on(void *arg)
 {
     cress_shield shield = { { 0 } };
@@ -1009,8 +1017,13 @@ static void end_while_killing(void)
     CHECK_EQ(cress_yield(), 0);
     for (int i = 0; i < 2; i++)
         CHECK_EQ(cress_go(kills, two_killed[i]), 0);
+    cress_greenlet *killed = cress_spawn(kills_though_killed, two_killed[1]);
     CHECK_EQ(cress_yield(), 0);
-    CHECK_EQ(cress_hub_destroy(0), 3);
+    CHECK_EQ(cress_kill(killed, 0), 0);
+    CHECK_EQ(cress_yield(), 0);
+    CHECK(!cress_ready(killed));
+    cress_unref(killed);
+    CHECK_EQ(cress_hub_destroy(0), 4);
 }
 
 static void the_end_of_who_waits_for_one_that_it_killed_gives_its_reference_back(void **state)
