@@ -19,7 +19,8 @@
  * cress_error(), cress_id() and cress_name() (which nobody may set meanwhile). A thread without a
  * hub gets one when it waits. A wait from elsewhere needs memory, and counts like a wait for a
  * descriptor, against deadlocks and in cress_run(). If the hub of a shared greenlet ends before the
- * greenlet does, those calls say -EOWNERDEAD. value_free is called in the thread that drops the
+ * greenlet does, those that wait for it elsewhere say -EOWNERDEAD; killing it then does nothing, as
+ * with any that has ended. value_free is called in the thread that drops the
  * last reference.
  */
 #ifndef CRESS_GREENLET_H
@@ -146,7 +147,8 @@ typedef struct cress_join_options {
  *
  * @param ended  if not NULL: how many had ended, always written
  * @return 0; -ETIMEDOUT; -EAGAIN; -ECANCELED; -EDEADLK, the caller is among those that must end, or
- *         as cress_join(); -EINVAL; -EPERM; -EXDEV; or a greenlet's error
+ *         as cress_join(); -EINVAL; -EPERM; -EXDEV; -EOWNERDEAD, one that counts was ended by the end
+ *         of its hub; -ENOMEM, -EMFILE; or a greenlet's error
  */
 CRESS_API int cress_joinall(cress_greenlet *const *gs, size_t n, cress_time timeout,
                             const cress_join_options *options, size_t *ended);

@@ -44,9 +44,15 @@ CRESS_API cress_hub *cress_hub_current(void);
  * that never ran are discarded. All others, daemons too, are killed and given grace to end; those
  * that do not are abandoned and named to the error hook, and so are raw coroutines that wait in it.
  * Functions that main deferred are called first, and all watchers stopped. Timers and descriptors
- * are forgotten, not closed; posted callbacks do not run. What other threads have begun for one of
- * its greenlets, by cress_offload() or cress_call_on(), is waited for, after the grace and however
- * long it takes; who calls on this hub, or joins one of its greenlets, is told -EOWNERDEAD.
+ * are forgotten, not closed. Posted callbacks run while a greenlet has its grace, then no more.
+ *
+ * What greenlets spawn in their grace runs, so that clean-up can have help: it is killed in turn
+ * when all those that were killed before it have ended, and the grace is one for all. From other
+ * threads nothing new comes any more: who calls on this hub, or spawns there, is told -EOWNERDEAD
+ * as soon as the grace begins, and who joins one of its greenlets when that has not ended by itself
+ * or killed. What other threads have begun for one of its greenlets, by cress_offload() or
+ * cress_call_on(), is waited for, after the grace and however long it takes.
+ *
  * The next call that needs one makes a new hub. The end of a thread gives a second of grace.
  *
  * Switches. Only from the main greenlet.
@@ -90,13 +96,13 @@ CRESS_API int cress_run(cress_time timeout);
  * cress_hub_hold(). That somebody may call does not keep a hub from finding that nothing can wake
  * its main any more (-EDEADLK), but what is called does: its greenlet is one of that hub's.
  *
- * The pointer may be that of a hub which has ended. (It may also be that of a newer one by then:
- * memory is used again, as thread numbers are.)
+ * The pointer may be that of a hub which ends or has ended. (It may also be that of a newer one by
+ * then: memory is used again, as thread numbers are.)
  *
  * Switches. A cancellation point. Any thread; the caller's hub is made if need be.
  *
  * @return what fn returned; 0 or its error if it called cress_exit() or cress_exit_error();
- *         -ECANCELED; -EOWNERDEAD, that hub has ended, before fn was called or while it waited;
+ *         -ECANCELED; -EOWNERDEAD, that hub ends or has ended, before fn was called or while it waited;
  *         -EINVAL; -EPERM, in a callback; -ENOMEM; -EMFILE
  */
 CRESS_API int cress_call_on(cress_hub *hub, int (*fn)(void *arg), void *arg);

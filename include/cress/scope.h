@@ -103,7 +103,8 @@ typedef struct cress_token {
  * waits in, else the next. Several throws queue in order. Unlike a kill it does not stay. A shield
  * holds it back like the scopes around it.
  *
- * Never switches. g's thread, or any if it is shared.
+ * Never switches. g's thread, also if it is shared: the token is that thread's, and its destructor
+ * is called there. What works from any thread is cress_kill().
  *
  * @return 0; -EINVAL; -ESRCH, g has ended (the token is not taken); -EALREADY, the token is under
  *         way; -EXDEV

@@ -79,7 +79,7 @@ CRESS_API void cress_case_fire(cress_case *c);
  * @param ready  NULL, or room for as many indices as the result can be: which, in the order in
  *               which they happened
  * @return how many have happened, 0 included when the timeout elapsed; -ECANCELED; -EDEADLK;
- *         -EINVAL; -EPERM; -EXDEV; or what a kind's link says, -EBADF and the like
+ *         -EINVAL; -EPERM; -EXDEV, -EBADF and the like: what a kind says
  */
 CRESS_API ssize_t cress_wait(cress_case *cases, size_t n, size_t count, cress_time timeout,
                              size_t *ready);
@@ -99,9 +99,13 @@ typedef struct cress_iwait {
     uintptr_t words[20];
 } cress_iwait;
 
-/** Begin. The cases must live until cress_iwait_done().
+/** Begin. The cases must live until cress_iwait_done(), or the hub ends. What is waited for counts
+ * until then as if somebody waited all the time: cress_run() goes on for a descriptor, a timer, or
+ * what other threads may do, and nothing is a deadlock meanwhile.
  *
- * Never switches. The hub's thread. @return 0; -EINVAL; -EXDEV; or what a kind's link says
+ * In a child process that is gone on with by whoever began it, if that is who forked; else it ends.
+ *
+ * Never switches. The hub's thread. @return 0; -EINVAL; -EXDEV, -EBADF and the like: what a kind says
  */
 CRESS_API int cress_iwait_init(cress_iwait *iwait, cress_case *cases, size_t n);
 
@@ -109,7 +113,8 @@ CRESS_API int cress_iwait_init(cress_iwait *iwait, cress_case *cases, size_t n);
  *
  * Switches unless one has. A cancellation point. The hub's thread.
  *
- * @return its index; -ENOENT, all have been told; -ETIMEDOUT; -EAGAIN; otherwise as cress_wait()
+ * @return its index; -ENOENT, all have been told; -ETIMEDOUT; -EAGAIN; -EINVAL, also when it has
+ *         ended, by cress_iwait_done() or with its hub; otherwise as cress_wait()
  */
 CRESS_API ssize_t cress_iwait_next(cress_iwait *iwait, cress_time timeout);
 

@@ -20,12 +20,12 @@ int cress_post(cress_hub *hub, cress_callback *node, cress_callback_fn fn, void 
 {
     if (node == NULL || fn == NULL)
         return -EINVAL;
+    if (hub != NULL && hub != hub_current())
+        return -EXDEV;
     struct cress_hub *h;
     int error = hub_get(&h);
     if (error < 0)
         return error;
-    if (hub != NULL && hub != h)
-        return -EXDEV;
     struct callback *c = (struct callback *)(void *)node;
     if ((error = post(c, fn, arg, h)) == 0)
         runq_push(&h->loop.ready, &c->node);

@@ -128,6 +128,8 @@ void greenlet_kill(struct cress_hub *h, struct cress_greenlet *g)
 {
     cress_coro *co = greenlet_coro(g);
     if (co->state == CORO_NEW) {
+        if (greenlet_is_shared(g))
+            shared_take_part(g);
         discard(h, g);
     } else if (!(co->flags & CORO_KILLED)) {
         co->flags |= CORO_KILLED;
@@ -170,13 +172,14 @@ int cress_kill(cress_greenlet *g, cress_time timeout)
     struct cress_hub *h = hub_current();
     if (timeout > 0 && (error = hub_enter(&h)) < 0)
         return error;
-    bool itself = h != NULL && greenlet_coro(g) == h->thread->current;
+    cress_coro *self = h != NULL ? h->thread->current : NULL;
+    bool waits = timeout > 0 && greenlet_coro(g) != self && !scope_is_over(self);
     greenlet_ref(g); /* its end may drop the caller's */
     error = kill_anywhere(h, g);
-    if (error == 0 && timeout > 0)
-        error = itself ? scope_point(h, h->thread->current) : cress_join(g, timeout);
-    greenlet_release(g);
-    return error;
+    if (error == 0 && waits)
+        return greenlet_join_given(g, timeout);
+    greenlet_release(g); /* before others run, and the caller may be dropped */
+    return error == 0 && timeout > 0 ? scope_point(h, self) : error;
 }
 
 int cress_killall(cress_greenlet *const *gs, size_t n, cress_time timeout)
@@ -188,11 +191,11 @@ int cress_killall(cress_greenlet *const *gs, size_t n, cress_time timeout)
         if (error < 0)
             return error;
     }
-    struct cress_hub *h;
-    int error = timeout > 0 ? hub_enter(&h) : hub_get(&h);
+    struct cress_hub *h = hub_current();
+    int error = timeout > 0 ? hub_enter(&h) : 0;
     if (error < 0)
         return error;
-    cress_coro *self = h->thread->current;
+    const cress_coro *self = h != NULL ? h->thread->current : NULL;
     bool itself = false;
     for (size_t i = 0; i < n; i++)
         if (gs[i] != NULL && greenlet_outcome(gs[i]) == CRESS_ALIVE) {
@@ -201,7 +204,7 @@ int cress_killall(cress_greenlet *const *gs, size_t n, cress_time timeout)
         }
     if (timeout == 0)
         return 0;
-    if (itself && (error = scope_point(h, self)) < 0)
+    if (itself && (error = scope_point(h, h->thread->current)) < 0)
         return error;
     cress_time deadline = cress_deadline(timeout);
     for (size_t i = 0; i < n && error == 0; i++)

@@ -42,12 +42,11 @@ void cress_set_error_hook(cress_error_fn fn, void *arg)
 
 int cress_hub_set_error_hook(cress_hub *hub, cress_error_fn fn, void *arg)
 {
-    int error = hub_get(&(struct cress_hub *){ NULL });
-    if (error < 0)
-        return error;
     if (hub != NULL && hub != hub_current())
         return -EXDEV;
-    hub = hub_current();
+    int error = hub_get(&hub);
+    if (error < 0)
+        return error;
     hub->error_fn = fn;
     hub->error_arg = arg;
     return 0;

@@ -14,6 +14,7 @@
 #include "hub/extra.h"
 #include "hub/scope.h"
 #include "hub/shared.h"
+#include "hub/wait.h"
 
 static void hub_in_child(void)
 {
@@ -75,7 +76,12 @@ void hub_on_fork(struct cress_loop *loop)
     cress__closed &= ~CLOSED_FORKED;
     outside_after_fork(h);
     h->main_co = t->current;
-    h->in_run = false;
+    iwaits_end(h, h->main_co);
+    h->look_below = 0;
+    if (h->ending && h->main_co != &t->native) { /* that is the parent's main's */
+        h->ending = false;
+        outside_open(&h->outside);
+    }
     h->alive = 0; /* counted anew: main does not count */
     hub_each_greenlet(h, drop_greenlet, h);
     for (struct list *n = t->raw.next, *next; n != &t->raw; n = next) {

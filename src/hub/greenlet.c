@@ -54,9 +54,8 @@ void greenlet_finish(struct cress_hub *h, struct cress_greenlet *g, cress_outcom
         shared_tell_end(g);
     if (outcome == CRESS_FAILED)
         hub_report(h, g, "greenlet failed", error);
-    /* cress_run() waits for the last one that counts, even if daemons never stop. */
-    if (unlikely(h->in_run && !hub_counts(h)))
-        hub_wake(h, h->main_co, RUN_AGAIN);
+    if (unlikely(h->alive < h->look_below))
+        hub_look_at_end(h, g);
 }
 
 cress_coro *greenlet_end(cress_coro *self, void **value, int *error)
@@ -235,9 +234,8 @@ static void start_now(struct timer *timer)
     runq_push(&h->loop.ready, &x->co->node);
 }
 
-int greenlet_apply(cress_coro *co, const cress_spawn_options *o)
+int greenlet_apply(struct hub_extra *x, const cress_spawn_options *o)
 {
-    struct hub_extra *x = extra_get(co);
     if (x == NULL)
         return -ENOMEM;
     if (o->name != NULL)
@@ -295,7 +293,7 @@ int cress_spawn_with(const cress_spawn_options *options, cress_fn fn, void *arg,
     cress_coro *co = greenlet_coro(g);
     if ((o.name != NULL || o.on_discard != NULL || o.value_free != NULL || o.delay > 0 ||
          o.defer_limit > 0 || o.inherit) &&
-        (error = greenlet_apply(co, &o)) < 0) {
+        (error = greenlet_apply(extra_get(co), &o)) < 0) {
         h->alive--;
         co->state = CORO_ENDED;
         greenlet_release(g);

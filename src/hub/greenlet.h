@@ -24,13 +24,15 @@
 #include <stdint.h>
 
 struct cress_hub;
+struct hub_extra;
 
 enum greenlet_flags {
     GREENLET_MAIN = 1,
     GREENLET_DAEMON = 2,
     GREENLET_STARTED = 4,
-    GREENLET_TOLD = 8,      /* it was killed and a call has said so */
-    GREENLET_HAS_VALUE = 16 /* its function returned */
+    GREENLET_TOLD = 8,       /* it was killed and a call has said so */
+    GREENLET_HAS_VALUE = 16, /* its function returned */
+    GREENLET_AWAITED = 32    /* the end of its hub has killed it and waits for it */
 };
 
 /* Of the number: see (4). */
@@ -141,8 +143,8 @@ void greenlet_release(struct cress_greenlet *g);
 /* The hub's reference, when it has ended. */
 void greenlet_let_go(struct cress_greenlet *g);
 
-/* The options that need more than the block. 0; -ENOMEM. */
-int greenlet_apply(cress_coro *co, const cress_spawn_options *options);
+/* The options that need more than the block. extra may be NULL. 0; -ENOMEM. */
+int greenlet_apply(struct hub_extra *extra, const cress_spawn_options *options);
 
 /* A new one is counted, and becomes ready; after delay. */
 void greenlet_enter(struct cress_hub *h, struct cress_greenlet *g, cress_time delay);
@@ -163,6 +165,9 @@ void greenlet_drop_deferred(struct cress_greenlet *g);
 
 /* Kill one that is alive: at once if it has not started. */
 void greenlet_kill(struct cress_hub *h, struct cress_greenlet *g);
+
+/* cress_join() with a reference that it gives back, also when who waits is dropped. */
+int greenlet_join_given(struct cress_greenlet *g, cress_time timeout);
 
 /* It is over: tell those who wait. The running one's own end comes here through greenlet_end(). */
 void greenlet_finish(struct cress_hub *h, struct cress_greenlet *g, cress_outcome_kind outcome,

@@ -6,6 +6,7 @@
 #include "hub/extra.h"
 #include "hub/scope.h"
 #include "hub/shared.h"
+#include "hub/wait.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -127,7 +128,7 @@ static noinline void hub_glance(struct cress_hub *h)
         age_stacks(h, now);
     }
     /* Daemons may keep the line from ever being empty, and a watcher was the last that counted. */
-    if (unlikely(h->in_run && !hub_counts(h)))
+    if (unlikely(hub_in_run(h) && !hub_counts(h)))
         hub_wake(h, h->main_co, RUN_AGAIN);
 }
 
@@ -139,7 +140,7 @@ static void nothing_left(struct cress_hub *h, cress_coro *self)
     cress_coro *main = h->main_co;
     if (main == h->service) /* a callback that forked: it has returned, and nothing is left */
         exit(EXIT_SUCCESS);
-    if (h->in_run && main->flags & CORO_WAITING) {
+    if (hub_in_run(h) && main->flags & CORO_WAITING) {
         hub_wake(h, main, 0);
         return;
     }
@@ -299,19 +300,55 @@ static void forget(cress_coro *co)
         extra_drop(co);
 }
 
-/* What has not started is discarded, all others find out. Daemons are waited for now, too. */
+/* Daemons are waited for now, too. Where one waits behind a shield that does not count yet. */
+static void await(struct cress_hub *h, struct greenlet_block *b)
+{
+    struct cress_greenlet *g = &b->greenlet;
+    if (b->co.flags & CORO_DAEMON) {
+        h->alive++;
+        greenlet_set_flags(g, g->flags & ~(unsigned)GREENLET_DAEMON);
+        b->co.flags &= (uint8_t)~CORO_DAEMON;
+        if (b->co.flags & CORO_WAITING)
+            h->loop.refs++; /* for good: the loop ends with it */
+    }
+    greenlet_set_flags(g, g->flags | GREENLET_AWAITED);
+    h->awaited++;
+}
+
+/* What has not started is discarded, all others find out. */
 static void kill_block(void *block, void *arg)
 {
     struct cress_hub *h = arg;
     struct greenlet_block *b = block;
     struct cress_greenlet *g = &b->greenlet;
-    if (b->co.state == CORO_ENDED)
-        return;
-    h->alive += (g->flags & GREENLET_DAEMON) != 0;
-    greenlet_set_flags(g, g->flags & ~(unsigned)GREENLET_DAEMON);
-    if (greenlet_is_shared(g) && b->co.state == CORO_NEW)
+    if (b->co.state == CORO_NEW && greenlet_is_shared(g))
         shared_orphan(g);
-    greenlet_kill(h, g);
+    bool begun = b->co.state != CORO_NEW && b->co.state != CORO_ENDED;
+    if (b->co.state != CORO_ENDED)
+        greenlet_kill(h, g); /* else it is the end of it */
+    if (begun)
+        await(h, b);
+}
+
+static bool kill_all(struct cress_hub *h)
+{
+    h->awaited = 0;
+    hub_each_greenlet(h, kill_block, h);
+    return h->awaited > 0;
+}
+
+/* All are killed and given time to end. What they spawn for that is left alone until they have
+ * ended; then it is killed in turn. */
+static void give_grace(struct cress_hub *h, cress_time grace)
+{
+    static const struct wait_info info = { .what = "the end of the others", .firm = true };
+    cress_time deadline = cress_deadline(grace), left = grace;
+    while (kill_all(h) && left > 0) {
+        hub_run(h, &info, left);
+        if (h->awaited > 0) /* nothing can happen any more, or the time is over */
+            break;
+        left = cress_left(deadline);
+    }
 }
 
 /* Raw coroutines that wait in this hub would wait for ever. */
@@ -331,11 +368,18 @@ static void drop_raw(struct cress_hub *h)
     }
 }
 
+/* What may hold on to a frame of one of them goes first. */
+static void drop_all(struct cress_hub *h)
+{
+    iwaits_end(h, NULL);
+    hub_each_greenlet(h, drop_greenlet, h);
+    drop_raw(h);
+}
+
 static void end_hub(struct cress_hub *h)
 {
     struct thread *t = h->thread;
-    hub_each_greenlet(h, drop_greenlet, h);
-    drop_raw(h);
+    drop_all(h);
     if (t->held != NULL)
         t->held_end(t, false);
     forget(&t->native);
@@ -367,13 +411,11 @@ int cress_hub_destroy(cress_time grace)
     watch_end_all(&h->loop); /* they would use up the grace, and bring what is not killed */
     h->loop.refs -= h->holds;
     h->holds = 0;
+    outside_end_begins(h);
     h->ending = true;
-    hub_each_greenlet(h, kill_block, h);
-    if (h->alive > 0 && grace > 0)
-        cress_run(grace);
+    give_grace(h, grace);
     outside_shut(h);
-    hub_each_greenlet(h, drop_greenlet, h);
-    drop_raw(h);
+    drop_all(h);
     int abandoned = (int)h->abandoned;
     end_hub(h);
     return abandoned;
@@ -402,12 +444,12 @@ cress_loop *cress_hub_loop(cress_hub *hub)
 
 int cress_hub_hold(cress_hub *hub)
 {
+    if (hub != NULL && hub != hub_current())
+        return -EXDEV;
     struct cress_hub *h;
     int error = hub_get(&h);
     if (error < 0)
         return error;
-    if (hub != NULL && hub != h)
-        return -EXDEV;
     h->holds++;
     h->loop.refs++;
     return 0;
@@ -483,6 +525,7 @@ noinline int cress__hub_make(struct cress_hub **out)
     options.parent = &t->native;
     if ((error = cress_coro_new(&options, serve, h, &h->service)) < 0)
         goto no_service;
+    outside_init(&h->outside);
     const struct poller_ops *poller = poller_by_name(NULL);
     if ((error = poller != NULL ? loop_init(&h->loop, poller, true) : -EINVAL) < 0)
         goto no_loop;
@@ -494,8 +537,8 @@ noinline int cress__hub_make(struct cress_hub **out)
     hub_attend_forks();
     h->quantum = QUANTUM_MAX;
     list_init(&h->idlers);
+    list_init(&h->iwaits);
     list_init(&h->shared);
-    outside_init(&h->outside);
     h->random = 0x9e3779b97f4a7c15;
     h->scopes.size = sizeof(struct scope_block);
     h->next_id = atomic_fetch_add(&hubs_made, 1) << HUB_ID_SHIFT;
@@ -516,6 +559,7 @@ noinline int cress__hub_make(struct cress_hub **out)
     t->free_block = greenlet_free_block;
     t->hub_describe = describe;
     overflow_report(true, true); /* best effort: a hub works without */
+    outside_open(&h->outside);
     *out = h;
     return 0;
 no_loop:

@@ -48,13 +48,14 @@ struct cress_hub {
     int32_t io_run;         /* I/O calls that succeeded since the last that waited */
     int32_t ran_on;         /* other calls that did not wait, all in the step `ran_in` */
     uint64_t ran_in;
-    bool in_run; /* main waits in cress_run() */
     bool ending; /* in cress_hub_destroy() */
     struct thread *thread;
     cress_coro *service;
     cress_coro *main_co; /* (4) */
     size_t alive;        /* greenlets that are neither daemons nor over */
-    size_t holds;        /* cress_hub_hold(); each counts in loop.refs */
+    size_t look_below; /* while main waits in hub_run(): it looks when fewer than that are alive */
+    size_t awaited;    /* GREENLET_AWAITED: of those that the end of the hub has killed */
+    size_t holds;      /* cress_hub_hold(); each counts in loop.refs */
 
     cress_time last_tick, last_look, last_age;
     uint64_t next_id;
@@ -70,6 +71,7 @@ struct cress_hub {
 
     struct list shared; /* greenlets that other threads made or may have to do with, see shared.h */
     struct list idlers; /* who waits until nothing else is ready */
+    struct list iwaits; /* those that are open, see wait.c */
     size_t abandoned;   /* by its end so far */
     struct callback service_first;
     uint64_t *slots; /* a bit for each slot in use, see slot.c */
@@ -92,11 +94,16 @@ static inline struct cress_hub *hub_current(void)
     return likely(t != NULL) ? t->hub : NULL;
 }
 
-/* Whether something is left that cress_run() waits for: daemons do not count. When the hub ends it
- * is only greenlets that are given time. */
+/* Whether something is left that hub_run() waits for: daemons do not count. When the hub ends it is
+ * only those that it has killed. */
 static inline bool hub_counts(const struct cress_hub *h)
 {
-    return h->alive > 0 || (loop_alive(&h->loop) && !h->ending);
+    return h->ending ? h->awaited > 0 : h->alive > 0 || loop_alive(&h->loop);
+}
+
+static inline bool hub_in_run(const struct cress_hub *h)
+{
+    return h->look_below > 0;
 }
 
 static inline int hub_get(struct cress_hub **out)
@@ -121,6 +128,13 @@ static inline uint64_t hub_steps(const struct cress_hub *h)
 {
     return h->steps + (uint64_t)(h->slice - h->budget);
 }
+
+/* Of main: wait until nothing is left that counts. 0 or more, as many are alive still; or an error,
+ * but no cancellation where info is firm. */
+int hub_run(struct cress_hub *h, const struct wait_info *info, cress_time timeout);
+
+/* One has ended, and it may be what main waits for there. */
+void hub_look_at_end(struct cress_hub *h, const struct cress_greenlet *g);
 
 /* Many calls in a row have succeeded, or were cancelled, without a switch: others get a turn, and
  * the loop is looked at. */

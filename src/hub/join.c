@@ -33,6 +33,16 @@ static void unlink_joiner(const struct wait_info *info)
     leave(container_of(info, struct joiner, info));
 }
 
+/* A wait has a reference: it outlives the caller's, if need be. It takes over that which is given,
+ * and says so. */
+static inline void take_reference(struct cress_greenlet *g, bool *given)
+{
+    if (given != NULL)
+        *given = false;
+    else
+        greenlet_ref(g);
+}
+
 /* --- one of another thread's ----------------------------------------------------------------- */
 
 struct far_joiner {
@@ -63,7 +73,7 @@ static void unlink_far(const struct wait_info *info)
     leave_far(container_of((struct wait_info *)(uintptr_t)info, struct far_joiner, info));
 }
 
-static noinline int join_far(struct cress_greenlet *g, cress_time timeout)
+static noinline int join_far(struct cress_greenlet *g, cress_time timeout, bool *given)
 {
     closed(); /* in a child process its hub has ended */
     struct cress_hub *h = hub_current();
@@ -81,7 +91,7 @@ static noinline int join_far(struct cress_greenlet *g, cress_time timeout)
                             .info = { .what = "joining", .target = g, .unlink = unlink_far } };
     if ((ready = far_link(g, h, far_ended, &j, &j.far)) != 0)
         return ready > 0 ? 0 : ready;
-    greenlet_ref(g);
+    take_reference(g, given);
     error = hub_park_until(h, j.co, &j.info, timeout);
     if (error == 0 && shared_ready(g) < 0) /* its hub has ended it */
         error = -EOWNERDEAD;
@@ -91,13 +101,13 @@ static noinline int join_far(struct cress_greenlet *g, cress_time timeout)
 
 /* --- one of this thread's -------------------------------------------------------------------- */
 
-int cress_join(cress_greenlet *g, cress_time timeout)
+static always_inline int join(cress_greenlet *g, cress_time timeout, bool *given)
 {
     if (unlikely(g == NULL || timeout < 0))
         return -EINVAL;
     int where = greenlet_elsewhere(g);
     if (unlikely(where != 0))
-        return where < 0 ? where : join_far(g, timeout);
+        return where < 0 ? where : join_far(g, timeout, given);
     closed(); /* in a child process its end may be about to come */
     struct cress_hub *h = hub_current();
     cress_coro *self = h != NULL ? h->thread->current : NULL;
@@ -117,9 +127,23 @@ int cress_join(cress_greenlet *g, cress_time timeout)
                              .co = self,
                              .info = { .what = "joining", .target = g, .unlink = unlink_joiner } };
     greenlet_link(g, &joiner.link);
-    greenlet_ref(g); /* the wait outlives the caller's reference, if need be */
+    take_reference(g, given);
     error = hub_park_until(h, self, &joiner.info, timeout);
     leave(&joiner);
+    return error;
+}
+
+int cress_join(cress_greenlet *g, cress_time timeout)
+{
+    return join(g, timeout, NULL);
+}
+
+int greenlet_join_given(struct cress_greenlet *g, cress_time timeout)
+{
+    bool given = true;
+    int error = join(g, timeout, &given);
+    if (given)
+        greenlet_release(g);
     return error;
 }
 

@@ -12,6 +12,7 @@ struct joinall {
     cress_coro *co;
     size_t ended, need;
     const struct cress_greenlet *failed; /* the first in time; NULL: none */
+    bool lost;                           /* one of another thread's: its hub has ended it */
     bool raise_error;
     struct joinall_link *links;
     size_t n;
@@ -27,12 +28,13 @@ struct joinall_link {
 
 static bool enough(const struct joinall *all)
 {
-    return all->ended >= all->need || all->failed != NULL;
+    return all->ended >= all->need || all->failed != NULL || all->lost;
 }
 
 static void count(struct joinall *all, const struct cress_greenlet *g)
 {
     all->ended++;
+    all->lost |= greenlet_elsewhere(g) > 0 && shared_ready(g) < 0;
     if (all->raise_error && g->outcome == CRESS_FAILED &&
         (all->failed == NULL || g->ended < all->failed->ended)) /* of one hub: else any of them */
         all->failed = g;
@@ -99,6 +101,7 @@ static int wait_for_some(struct joinall *all, cress_greenlet *const *gs, size_t 
     int error = hub_enter(&all->hub); /* -EPERM in a callback */
     if (error < 0)
         return error;
+    all->co = all->hub->thread->current;
     struct joinall_link *links = cress__calloc(n, sizeof *links);
     if (links == NULL)
         return -ENOMEM;
@@ -179,16 +182,15 @@ int cress_joinall(cress_greenlet *const *gs, size_t n, cress_time timeout,
         *ended = 0;
     if (options_take(&o, sizeof o, options) < 0 || (gs == NULL && n > 0) || timeout < 0)
         return -EINVAL;
-    struct cress_hub *h;
     closed(); /* in a child process they may be about to end */
-    int error = hub_get(&h);
-    if (error < 0)
-        return error;
-    cress_coro *self = h->thread->current;
+    struct cress_hub *h = hub_current();
+    cress_coro *self = h != NULL ? h->thread->current : NULL;
     struct joinall all = { .hub = h, .co = self, .need = o.count, .raise_error = o.raise_error };
-    error = scope_point(h, self);
+    int error = h != NULL ? scope_point(h, self) : 0;
     if (error == 0)
         error = joinall(&all, gs, n, timeout);
+    if (error == 0 && all.lost)
+        error = -EOWNERDEAD;
     if (ended != NULL && error != -EXDEV && error != -EOWNERDEAD)
         *ended = count_ended(gs, n);
     return error < 0 ? error : all.failed != NULL ? all.failed->error : 0;

@@ -10,17 +10,29 @@ void outside_init(struct outside *outside)
 {
     list_init(&outside->errands);
     atomic_init(&outside->kept, 1);
+    atomic_init(&outside->door, DOOR_SHUT);
+}
+
+void outside_open(struct outside *outside)
+{
+    atomic_store(&outside->door, DOOR_OPEN);
 }
 
 /* --- the door -------------------------------------------------------------------------------- */
 
-int outside_enter(struct cress_hub *h)
+/* Through a door that is so far open. */
+static int enter(struct cress_hub *h, enum door door)
 {
     atomic_fetch_add(&h->outside.in_door, 1);
-    if (!atomic_load(&h->outside.shut)) /* (1) */
+    if (atomic_load(&h->outside.door) >= (int)door) /* (1) */
         return 0;
     outside_leave(h);
     return -EOWNERDEAD;
+}
+
+int outside_enter(struct cress_hub *h)
+{
+    return enter(h, DOOR_AJAR);
 }
 
 void outside_leave(struct cress_hub *h)
@@ -32,7 +44,7 @@ int outside_find(struct cress_hub *h)
 {
     loops_refresh(); /* in a child process, those of threads that are not there are no more */
     uint64_t mask = fork_lock();
-    int error = loop_lives(&h->loop) ? outside_enter(h) : -EOWNERDEAD;
+    int error = loop_lives(&h->loop) ? enter(h, DOOR_OPEN) : -EOWNERDEAD;
     fork_unlock(mask);
     return error;
 }
@@ -50,7 +62,7 @@ void hub_unkeep(struct cress_hub *h)
 
 bool hub_has_ended(const struct cress_hub *h)
 {
-    return atomic_load(&h->outside.shut);
+    return atomic_load(&h->outside.door) == DOOR_SHUT;
 }
 
 /* Who is in it does a few stores, and perhaps wakes the loop. */
@@ -102,11 +114,21 @@ bool errand_done(struct errand *e)
 
 /* --- the end --------------------------------------------------------------------------------- */
 
-void outside_shut(struct cress_hub *h)
+static void close_door(struct cress_hub *h, enum door door)
 {
-    atomic_store(&h->outside.shut, true);
+    atomic_store(&h->outside.door, (int)door);
     wait_for_door(h);
     notices_take(&h->loop);
+}
+
+void outside_end_begins(struct cress_hub *h)
+{
+    close_door(h, DOOR_AJAR);
+}
+
+void outside_shut(struct cress_hub *h)
+{
+    close_door(h, DOOR_SHUT);
 }
 
 static bool something_lent(const struct cress_hub *h)

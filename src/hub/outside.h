@@ -3,7 +3,9 @@
  * A hub belongs to its thread. All that another thread may do is send it a notice, and only while
  * it has not ended; that is a door, which the end of the hub shuts.
  *
- *     open -> shut       [outside_shut, when the hub ends: who comes now is refused]
+ *     shut -> open       [outside_open: the hub has been made]
+ *     open -> ajar       [outside_end_begins: new work is refused; answers and kills come in]
+ *     ajar -> shut       [outside_shut, when its greenlets had their grace: all are refused]
  *     shut -> gone       [outside_end, when nobody stands in the door any more]
  *
  * What another thread is to do for this one is an errand. It counts like a wait for a descriptor:
@@ -12,8 +14,8 @@
  *     errand_begin  under way             errand_done  by the other thread: it is done
  *     errand_end    taken back, or over
  *
- * (1) Who is to send something first enters the door, and then asks whether the hub has ended; the
- *     end first says so, and then waits until nobody is in it. So each sees the other.
+ * (1) Who is to send something first enters the door, and then asks how far it is open; the end
+ *     first says so, and then waits until nobody is in it. So each sees the other.
  * (2) The memory of a hub stays as long as somebody keeps it, so that a handle which outlives the
  *     hub can be refused by it. A bare pointer is looked for among the living.
  * (3) An errand that lends memory of a greenlet to the other thread comes back before the hub ends:
@@ -30,13 +32,15 @@
 
 struct cress_hub;
 
+enum door { DOOR_SHUT, DOOR_AJAR, DOOR_OPEN };
+
 /* Of each hub. */
 struct outside {
     struct list errands;   /* under way; of the hub's thread */
     char apart[64];        /* the rest is for all */
     atomic_size_t kept;    /* see (2); one for the hub itself */
     atomic_size_t in_door; /* see (1) */
-    atomic_bool shut;
+    atomic_int door;       /* enum door */
 };
 
 struct errand {
@@ -51,14 +55,16 @@ struct errand {
     void (*lost)(struct errand *errand, bool in_child);
 };
 
+/* Before other threads can find the hub. It is shut until the hub has been made. */
 void outside_init(struct outside *outside);
+void outside_open(struct outside *outside);
 
 /* Enter the door of a hub that somebody keeps, or that is known to live. 0, and to be left again;
  * -EOWNERDEAD. */
 int outside_enter(struct cress_hub *hub);
 void outside_leave(struct cress_hub *hub);
 
-/* The same for a pointer that may be that of a hub which has ended. */
+/* The same with new work, for a pointer that may be that of a hub which has ended or ends. */
 int outside_find(struct cress_hub *hub);
 
 /* Keep the memory of a hub, or no more. */
@@ -79,7 +85,9 @@ void errand_end(struct errand *errand);
  * errand is the caller's. */
 bool errand_done(struct errand *errand);
 
-/* The hub ends. First nobody is let in any more, and what was sent is taken. */
+/* The hub ends. First new work is refused; then nobody is let in any more. Both take what was sent
+ * before. */
+void outside_end_begins(struct cress_hub *hub);
 void outside_shut(struct cress_hub *hub);
 /* Then, when all its greenlets are gone, what was lent is waited for, and the rest is lost. */
 void outside_end(struct cress_hub *hub);

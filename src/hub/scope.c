@@ -147,6 +147,11 @@ noinline int scope_point_after_yield(struct cress_hub *h, cress_coro *self)
     return point(h, self, true);
 }
 
+bool scope_is_over(const cress_coro *self)
+{
+    return self->flags & CORO_ALARM && find(self, &(struct scope *){ NULL }) != NOTHING;
+}
+
 static int cancelled(cress_coro *self)
 {
     struct scope *s = NULL;
@@ -157,7 +162,7 @@ static int cancelled(cress_coro *self)
 noinline int scope_waits_again(cress_coro *self, const struct wait_info *info)
 {
     if (info->judges)
-        return find(self, &(struct scope *){ NULL }) != NOTHING ? -ECANCELED : 0;
+        return scope_is_over(self) ? -ECANCELED : 0;
     return cancelled(self);
 }
 
@@ -178,8 +183,7 @@ noinline int scope_woken(cress_coro *self)
 void scope_alarm(cress_coro *co)
 {
     co->flags |= CORO_ALARM;
-    if ((co->flags & CORO_WAITING) && !co->info->firm &&
-        find(co, &(struct scope *){ NULL }) != NOTHING)
+    if ((co->flags & CORO_WAITING) && !co->info->firm && scope_is_over(co))
         hub_wake(co->thread->hub, co, -ECANCELED);
 }
 

@@ -66,6 +66,9 @@ static inline int scope_point(struct cress_hub *h, cress_coro *self)
 /* The same for one that has let others run already. */
 int scope_point_after_yield(struct cress_hub *h, cress_coro *self);
 
+/* Whether the next cancellation point says that it is cancelled. */
+bool scope_is_over(const cress_coro *self);
+
 /* Something that concerns co has happened: see (1). */
 void scope_alarm(cress_coro *co);
 

@@ -48,15 +48,22 @@ static void begin(struct shared *s)
     greenlet_enter(h, &s->block.greenlet, s->delay);
 }
 
+/* In a child process one of the parent's begins, too: to be dropped like all others. */
 static void started(struct notice *notice)
 {
-    struct shared *s = container_of(notice, struct shared, start);
-    if (s->forks == cress__forks) /* else it was made in the parent */
-        begin(s);
+    begin(container_of(notice, struct shared, start));
+}
+
+void shared_take_part(struct cress_greenlet *g)
+{
+    const struct shared *s = shared_of(g);
+    if (!list_linked(&s->node)) /* (4) */
+        notices_take(&s->hub->loop);
 }
 
 static void kill_asked(struct notice *notice);
 
+/* Its hub lives. */
 static void init(struct shared *s, struct cress_hub *h, const cress_spawn_options *o, cress_fn fn,
                  void *arg)
 {
@@ -65,8 +72,6 @@ static void init(struct shared *s, struct cress_hub *h, const cress_spawn_option
     coro_init(co, t, CORO_GREENLET);
     co->stack_class = (uint8_t)stack_class(o->stack_size);
     co->extra = &s->extra;
-    s->extra = (struct hub_extra){ .co = co };
-    timer_init(&s->extra.timer, park_time_out);
     s->block.greenlet = (struct cress_greenlet){
         .fn = fn,
         .value = arg,
@@ -90,6 +95,21 @@ static void init(struct shared *s, struct cress_hub *h, const cress_spawn_option
     cress__thread_ref(t);
 }
 
+/* What the options ask for, before anything is asked of another hub: it calls functions of the
+ * user's. */
+static struct shared *new_with_options(const cress_spawn_options *o)
+{
+    struct shared *s = cress__aligned_alloc(CACHE_LINE, sizeof *s);
+    if (s == NULL)
+        return NULL;
+    s->extra = (struct hub_extra){ .co = &s->block.co };
+    timer_init(&s->extra.timer, park_time_out);
+    if (greenlet_apply(&s->extra, o) == 0)
+        return s;
+    cress__free(s);
+    return NULL;
+}
+
 int shared_spawn(const cress_spawn_options *o, cress_fn fn, void *arg, struct cress_greenlet **out)
 {
     struct cress_hub *h = o->hub;
@@ -99,31 +119,27 @@ int shared_spawn(const cress_spawn_options *o, cress_fn fn, void *arg, struct cr
     bool here = h == hub_current();
     if (out != NULL && !o->shared)
         return -EXDEV; /* of no use here */
-    struct shared *s = cress__aligned_alloc(CACHE_LINE, sizeof *s);
+    struct shared *s = new_with_options(o);
     if (s == NULL)
         return -ENOMEM;
     if (!here && (error = outside_find(h)) < 0) {
+        extra_end_locals(&s->extra, true);
         cress__free(s);
         return error;
     }
     init(s, h, o, fn, arg);
     struct cress_greenlet *g = &s->block.greenlet;
-    if ((error = greenlet_apply(&s->block.co, o)) < 0) {
-        free_half(s);
-        free_half(s);
-    } else {
-        if (out != NULL) {
-            g->refs++;
-            *out = g;
-        }
-        if (here)
-            begin(s);
-        else
-            notice_send(&s->start, &h->loop);
+    if (out != NULL) {
+        g->refs++;
+        *out = g;
     }
-    if (!here)
+    if (here) {
+        begin(s);
+    } else {
+        notice_send(&s->start, &h->loop);
         outside_leave(h);
-    return error;
+    }
+    return 0;
 }
 
 void shared_let_go(struct cress_greenlet *g)
@@ -135,6 +151,7 @@ void shared_let_go(struct cress_greenlet *g)
     if (s->extra.slot != 0)
         slot_release(h, s->extra.slot);
     s->extra.slot = 0;
+    extra_end_locals(&s->extra, true); /* it has never run, else it has none */
     timer_remove(&h->loop.timers, &s->extra.timer);
     coro_release(&s->block.co); /* (3) */
     greenlet_release(g);

@@ -78,6 +78,9 @@ void shared_free_handle(struct cress_greenlet *g);
 /* Its coroutine is not referred to any more. */
 void shared_free_coro(cress_coro *co);
 
+/* In its hub's thread: what another one has sent for it to begin is taken, if it has not been. */
+void shared_take_part(struct cress_greenlet *g);
+
 /* In its hub's thread: its end has been stored; the hub lets go of it, which has a reference still;
  * its hub ends. */
 void shared_tell_end(struct cress_greenlet *g);

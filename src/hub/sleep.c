@@ -71,24 +71,32 @@ static bool finished(const struct cress_hub *h)
     return !hub_counts(h) && !callback_waits(h);
 }
 
-/* Of main: wait until nothing is left. Its own timers and scopes keep nothing going: they do not
- * count meanwhile. */
-static int run(struct cress_hub *h, cress_coro *self, cress_time timeout)
+/* The last one that counts, even if daemons never stop. */
+void hub_look_at_end(struct cress_hub *h, const struct cress_greenlet *g)
 {
-    static const struct wait_info info = { .what = "running the others" };
+    h->awaited -= (g->flags & GREENLET_AWAITED) != 0;
+    if (!hub_counts(h))
+        hub_wake(h, h->main_co, RUN_AGAIN);
+}
+
+/* Its own timers keep nothing going: they do not count meanwhile. */
+int hub_run(struct cress_hub *h, const struct wait_info *info, cress_time timeout)
+{
+    cress_coro *self = h->main_co;
     cress_time deadline = cress_deadline(timeout), left = timeout;
     int why = RUN_AGAIN;
     while (why == RUN_AGAIN) {
         if (hub_counts(h)) {
             uint8_t was = self->flags & CORO_DAEMON;
             self->flags |= CORO_DAEMON;
-            h->in_run = true;
-            why = hub_park_until(h, self, &info, left);
-            h->in_run = false;
+            h->look_below = h->ending ? SIZE_MAX : 1;
+            why = hub_park_until(h, self, info, left);
+            h->look_below = 0;
             self->flags = (uint8_t)((self->flags & ~CORO_DAEMON) | was);
         } else {
             hub_yield(h, self); /* callbacks only: they may bring more */
-            if (unlikely(self->flags & CORO_ALARM) && scope_point_after_yield(h, self) < 0)
+            if (unlikely(self->flags & CORO_ALARM) && !info->firm &&
+                scope_point_after_yield(h, self) < 0)
                 why = -ECANCELED;
         }
         /* What was left may have been followed by more, before it was our turn. */
@@ -100,8 +108,10 @@ static int run(struct cress_hub *h, cress_coro *self, cress_time timeout)
     return why < 0 ? why : h->alive < INT32_MAX ? (int)h->alive : INT32_MAX;
 }
 
+/* As little do main's scopes. */
 int cress_run(cress_time timeout)
 {
+    static const struct wait_info info = { .what = "running the others" };
     if (timeout < 0)
         return -EINVAL;
     struct cress_hub *h;
@@ -114,7 +124,7 @@ int cress_run(cress_time timeout)
     if ((error = scope_point(h, self)) < 0)
         return error;
     scope_count(self, false);
-    int left = finished(h) ? 0 : timeout == 0 ? -EAGAIN : run(h, self, timeout);
+    int left = finished(h) ? 0 : timeout == 0 ? -EAGAIN : hub_run(h, &info, timeout);
     scope_count(self, true);
     return left;
 }

@@ -382,8 +382,27 @@ int cress_choose(cress_case *cases, size_t n, cress_time timeout)
 struct iwait {
     struct case_wait wait;
     size_t told;
+    struct list open;        /* in hub.iwaits */
+    const cress_coro *begun; /* by whom */
 };
 _Static_assert(sizeof(struct iwait) <= sizeof(cress_iwait), "cress_iwait is too small");
+
+static void end_iwait(struct iwait *it)
+{
+    list_remove(&it->open);
+    leave(&it->wait);
+    it->wait.hub = NULL;
+}
+
+void iwaits_end(struct cress_hub *h, const cress_coro *but)
+{
+    for (struct list *n = h->iwaits.next, *next; n != &h->iwaits; n = next) {
+        next = n->next;
+        struct iwait *it = container_of(n, struct iwait, open);
+        if (but == NULL || it->begun != but)
+            end_iwait(it);
+    }
+}
 
 int cress_iwait_init(cress_iwait *public, cress_case *cases, size_t n)
 {
@@ -396,14 +415,18 @@ int cress_iwait_init(cress_iwait *public, cress_case *cases, size_t n)
     if (error < 0)
         return error;
     begin(&it->wait, h, cases, n); /* no cancellation point */
-    for (size_t i = 0; i < n; i++)
+    it->begun = h->thread->current;
+    list_push(&h->iwaits, &it->open);
+    for (size_t i = 0; i < n && error >= 0; i++)
         if (cases[i].ops == NULL)
             it->told++; /* it will never be */
-        else
-            cress_case_fire(&cases[i]); /* it may have happened already */
-    if ((error = link_all(cases, n)) < 0)
-        leave(&it->wait);
-    return error;
+        else if ((error = cases[i].ops->ready(&cases[i], false)) > 0)
+            cress_case_fire(&cases[i]);
+        else if (error == 0)
+            error = link_case(&cases[i]);
+    if (error < 0)
+        end_iwait(it);
+    return error < 0 ? error : 0;
 }
 
 ssize_t cress_iwait_next(cress_iwait *public, cress_time timeout)
@@ -417,7 +440,7 @@ ssize_t cress_iwait_next(cress_iwait *public, cress_time timeout)
     if (error < 0)
         return error;
     if (h != it->wait.hub)
-        return -EXDEV;
+        return it->wait.hub != NULL ? -EXDEV : -EINVAL;
     if ((error = scope_point(h, h->thread->current)) < 0)
         return error;
     if (it->told == it->wait.n)
@@ -448,6 +471,5 @@ void cress_iwait_done(cress_iwait *public)
     struct iwait *it = (struct iwait *)(void *)public;
     if (it == NULL || it->wait.hub == NULL)
         return;
-    leave(&it->wait);
-    it->wait.hub = NULL;
+    end_iwait(it);
 }

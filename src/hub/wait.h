@@ -46,9 +46,9 @@ struct case_wait {
     cress_case *chosen;           /* (3) */
     bool takes;                   /* cress_choose() */
     bool shared;                  /* (5) */
+    bool counts;                  /* waits for time and descriptors keep the loop going */
     _Atomic(cress_case *) choice; /* (5) */
     const void *behind;           /* (5): the choice that has to open first; not looked into */
-    bool counts;                  /* waits for time and descriptors keep the loop going */
     struct wait_info info;
 };
 
@@ -83,6 +83,10 @@ static inline bool case_takes(cress_case *c)
 {
     return case_core(c)->wait->takes;
 }
+
+/* End each cress_iwait that is open in the hub, but for those which `but` has begun: what it was
+ * linked to outlives the hub, or in a child process whoever would have ended it. NULL: each. */
+void iwaits_end(struct cress_hub *h, const cress_coro *but);
 
 /* Decide a choice in favour of c, whose effect the caller lets happen now. false: c is not part of
  * a choice, or that has been decided. */

@@ -320,10 +320,11 @@ bool loop_look(cress_loop *loop, cress_time timeout)
     return came;
 }
 
+/* What was posted does not run any more. */
 void loop_wait_told(cress_loop *loop)
 {
     atomic_store(&loop->asleep, true);
-    loop->poller->wait(loop, loop_told(loop) ? 0 : CRESS_FOREVER);
+    loop->poller->wait(loop, atomic_load(&loop->noticed) != NULL ? 0 : CRESS_FOREVER);
     atomic_store(&loop->asleep, false);
     notices_take(loop);
 }

@@ -1,6 +1,7 @@
 /* Greenlets made on another hub, and shared ones: joined, killed and linked from elsewhere. */
 #include "support/test.h"
 #include "base/alloc.h"
+#include "base/fault.h"
 #include "hub/apart.h"
 #include "hub/server.h"
 
@@ -72,6 +73,12 @@ static void value_free(void *value)
     CHECK_STR(value, "value");
     atomic_fetch_add(&freed, 1);
 }
+
+struct unbegun {
+    cress_hub *hub;
+    cress_time delay;
+    cress_greenlet *g;
+};
 
 /* --- made on another hub --------------------------------------------------------------------- */
 
@@ -252,21 +259,40 @@ static void any_number_joins_from_several_hubs(void **state)
     server_stop(&t);
 }
 
+static cress_hub *others_hub;
+
+static int never_called(void *arg)
+{
+    CHECK(arg == NULL);
+    return -EIO;
+}
+
 static void *ask_without_hub(void *arg)
 {
     cress_greenlet *g = arg;
+    size_t ended = 99;
+    cress_callback node = { { 0 } };
     CHECK(!cress_ready(g) && !cress_successful(g));
     CHECK_EQ(cress_outcome(g), CRESS_ALIVE);
     CHECK_NE(cress_id(g), 0);
     CHECK_EQ(cress_error(g), 0);
     CHECK(cress_value(g) == NULL);
     CHECK_EQ(cress_join(g, 0), -EAGAIN);
+    CHECK_EQ(cress_joinall(&g, 1, 0, NULL, &ended), -EAGAIN);
+    CHECK_EQ(ended, 0);
+    CHECK_EQ(cress_hub_hold(others_hub), -EXDEV);
+    CHECK_EQ(cress_hub_release(others_hub), -EXDEV);
+    CHECK_EQ(cress_hub_set_error_hook(others_hub, NULL, NULL), -EXDEV);
+    CHECK_EQ(cress_post(others_hub, &node, never_called, NULL), -EXDEV);
     cress_unref(cress_ref(g));
     CHECK(cress_hub_current() == NULL);
+    CHECK_EQ(cress_joinall(&g, 1, CRESS_MS(1), NULL, NULL), -ETIMEDOUT);
+    CHECK_EQ(cress_hub_destroy(0), 0);
     CHECK_EQ(cress_join(g, CRESS_MS(1)), -ETIMEDOUT); /* to wait it gets a hub */
     CHECK(cress_hub_current() != NULL);
     CHECK_EQ(cress_hub_destroy(0), 0);
     CHECK_EQ(cress_kill(g, 0), 0);
+    CHECK_EQ(cress_killall(&g, 1, 0), 0);
     CHECK(cress_hub_current() == NULL);
     return NULL;
 }
@@ -277,6 +303,7 @@ static void plain_threads_ask_and_kill_without_a_hub(void **state)
     struct server s;
     server_start(&s);
     cress_greenlet *g = spawn_on(s.hub, sleeps, NULL);
+    others_hub = s.hub;
     in_thread(ask_without_hub, g);
     CHECK_EQ(cress_join(g, CRESS_SECONDS(10)), 0);
     CHECK_EQ(cress_outcome(g), CRESS_KILLED);
@@ -361,6 +388,101 @@ static void killed_before_it_runs_it_never_does(void **state)
     CHECK_EQ(cress_join(busy, CRESS_SECONDS(10)), 0);
     cress_unref(busy);
     server_stop(&s);
+}
+
+static void *spawn_shared_there(void *arg)
+{
+    struct unbegun *u = arg;
+    cress_spawn_options o = on(u->hub, true);
+    o.on_discard = discard;
+    o.delay = u->delay;
+    CHECK_EQ(cress_spawn_with(&o, same, "arg", &u->g), 0);
+    return NULL;
+}
+
+/* One that another thread has made here, and that this hub has not heard of yet. */
+static cress_greenlet *unbegun(cress_time delay)
+{
+    struct unbegun u = { .delay = delay };
+    CHECK_EQ(cress_hub_get(&u.hub), 0);
+    in_thread(spawn_shared_there, &u);
+    return u.g;
+}
+
+static size_t alive_here(void)
+{
+    cress_hub_counts counts = CRESS_HUB_COUNTS_INIT;
+    CHECK_EQ(cress_hub_stats(cress_hub_current(), &counts), 0);
+    return counts.greenlets;
+}
+
+static int count_calls(cress_greenlet *g, void *arg)
+{
+    CHECK(cress_ready(g));
+    ++*(int *)arg;
+    return 0;
+}
+
+static void its_own_thread_kills_it_before_the_hub_has_heard_of_it(void **state)
+{
+    (void)state;
+    CHECK_EQ(cress_yield(), 0);
+    size_t blocks = cress__alloc_live();
+    atomic_store(&discards, 0);
+    for (int i = 0; i < 4; i++) {
+        cress_greenlet *g = unbegun(i < 2 ? 0 : CRESS_FOREVER);
+        int calls = 0;
+        cress_link_node node = { { 0 } };
+        CHECK_EQ(cress_link(g, &node, count_calls, &calls), 0);
+        if (i % 2 == 0)
+            CHECK_EQ(cress_kill(g, 0), 0);
+        else
+            CHECK_EQ(cress_killall(&g, 1, CRESS_FOREVER), 0);
+        CHECK_EQ(atomic_load(&discards), i + 1); /* here and now */
+        CHECK_EQ(cress_outcome(g), CRESS_KILLED);
+        CHECK_EQ(alive_here(), 0);
+        CHECK_EQ(cress_join(g, CRESS_FOREVER), 0);
+        cress_unref(g);
+        CHECK_EQ(cress_run(CRESS_FOREVER), 0);
+        CHECK_EQ(calls, 1);
+    }
+    CHECK_EQ(cress__alloc_live(), blocks);
+}
+
+static void its_own_group_kills_it_before_the_hub_has_heard_of_it(void **state)
+{
+    (void)state;
+    atomic_store(&discards, 0);
+    cress_group group = { { 0 } };
+    cress_greenlet *g = unbegun(0);
+    CHECK_EQ(cress_group_add(&group, g, 0), 0);
+    CHECK_EQ(cress_group_kill(&group, CRESS_FOREVER), 0);
+    CHECK_EQ(atomic_load(&discards), 1);
+    CHECK_EQ(cress_outcome(g), CRESS_KILLED);
+    cress_unref(g);
+    CHECK_EQ(cress_run(CRESS_FOREVER), 0);
+    cress_group_done(&group);
+}
+
+/* What its own thread does otherwise with it waits until it takes part. */
+static void before_the_hub_has_heard_of_it_it_is_joined_named_and_thrown_at(void **state)
+{
+    (void)state;
+    static cress_token token;
+    cress_greenlet *g = unbegun(0), *thrown = unbegun(0);
+    CHECK_EQ(cress_set_name(g, "early"), 0);
+    CHECK_EQ(cress_slot(g), 0);
+    CHECK_EQ(cress_unpark(cress_greenlet_coro(g)), 0);
+    CHECK(!cress_started(g));
+    CHECK_EQ(cress_join(g, 0), -EAGAIN);
+    CHECK_EQ(cress_throw(thrown, &token), 0);
+    CHECK_EQ(cress_throw(thrown, &token), -EALREADY);
+    cress_greenlet *both[2] = { g, thrown };
+    CHECK_EQ(cress_joinall(both, 2, CRESS_FOREVER, NULL, NULL), 0);
+    CHECK_STR(cress_value(g), "arg");
+    CHECK_EQ(cress_throw(thrown, &token), -ESRCH);
+    cress_unref(g);
+    cress_unref(thrown);
 }
 
 static void *survives_once(void *arg)
@@ -588,6 +710,197 @@ static void who_joins_is_told_that_the_hub_has_ended(void **state)
     CHECK_EQ(cress__alloc_live(), blocks);
 }
 
+static cress_greenlet *of_ended;
+
+static void *joins_first_of_two(void *arg)
+{
+    cress_join_options o = CRESS_JOIN_OPTIONS_INIT;
+    cress_greenlet *both[2] = { arg, of_ended };
+    o.count = 1;
+    size_t ended = 99;
+    int error = cress_joinall(both, 2, CRESS_SECONDS(10), &o, &ended);
+    CHECK_EQ(ended, 0);
+    return (void *)(intptr_t)error;
+}
+
+static void *joins_failing(void *arg)
+{
+    cress_join_options o = CRESS_JOIN_OPTIONS_INIT;
+    cress_greenlet *both[2] = { arg, of_ended };
+    o.raise_error = true;
+    return (void *)(intptr_t)cress_joinall(both, 2, CRESS_SECONDS(10), &o, NULL);
+}
+
+static void *joins_both(void *arg)
+{
+    cress_greenlet *both[2] = { of_ended, arg };
+    return (void *)(intptr_t)cress_joinall(both, 2, CRESS_SECONDS(10), NULL, NULL);
+}
+
+static void joinall_tells_in_whichever_way_that_the_hub_has_ended(void **state)
+{
+    (void)state;
+    struct ending e = { .abandoned = -1 };
+    pthread_t thread;
+    CHECK_EQ(sem_init(&e.ready, 0, 0), 0);
+    CHECK_EQ(sem_init(&e.go, 0, 0), 0);
+    CHECK_EQ(sem_init(&e.begun, 0, 0), 0);
+    CHECK_EQ(pthread_create(&thread, NULL, end_when_told, &e), 0);
+    sem_take(&e.ready);
+    of_ended = spawn_on(e.hub, stubborn, &e.begun);
+    sem_take(&e.begun);
+    cress_greenlet *mine = cress_spawn(sleeps, NULL);
+    cress_greenlet *joiners[3] = { cress_spawn(joins_first_of_two, mine),
+                                   cress_spawn(joins_failing, mine),
+                                   cress_spawn(joins_both, mine) };
+    CHECK_EQ(cress_yield(), 0);
+    sem_post(&e.go);
+    CHECK_EQ(cress_joinall(joiners, 3, CRESS_SECONDS(20), NULL, NULL), 0);
+    for (int i = 0; i < 3; i++) {
+        CHECK_EQ((intptr_t)cress_value(joiners[i]), -EOWNERDEAD);
+        cress_unref(joiners[i]);
+    }
+    CHECK_EQ(cress_kill(mine, CRESS_FOREVER), 0);
+    cress_unref(mine);
+    cress_unref(of_ended);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    CHECK_EQ(e.abandoned, 1);
+}
+
+/* --- what it inherits ------------------------------------------------------------------------ */
+
+static atomic_int copies, destroyed;
+static struct ending *ends_while_copying; /* NULL: none */
+static pthread_t ending_thread;
+
+static void *copy_value(void *value)
+{
+    atomic_fetch_add(&copies, 1);
+    if (ends_while_copying != NULL) {
+        sem_post(&ends_while_copying->go);
+        CHECK_EQ(pthread_join(ending_thread, NULL), 0);
+    }
+    return value;
+}
+
+static void destroy_value(void *value)
+{
+    CHECK_STR(value, "inherited");
+    atomic_fetch_add(&destroyed, 1);
+}
+
+static cress_key begin_with_key(void)
+{
+    cress_key_options o = CRESS_KEY_OPTIONS_INIT;
+    o.inherit = true;
+    o.copy = copy_value;
+    o.destroy = destroy_value;
+    cress_key key;
+    CHECK_EQ(cress_key_create(&o, &key), 0);
+    CHECK_EQ(cress_key_set(key, "inherited"), 0);
+    atomic_store(&copies, 0);
+    atomic_store(&destroyed, 0);
+    return key;
+}
+
+static void end_with_key(cress_key key)
+{
+    CHECK_EQ(cress_key_set(key, NULL), 0);
+    CHECK_EQ(cress_key_delete(key), 0);
+}
+
+static cress_spawn_options heir(cress_hub *hub)
+{
+    cress_spawn_options o = on(hub, true);
+    o.inherit = true;
+    return o;
+}
+
+static bool fail_mmap(const char *what)
+{
+    return strcmp(what, "mmap") == 0;
+}
+
+static void quiet(cress_hub *hub, cress_greenlet *g, const char *context, int error, void *arg)
+{
+    (void)hub, (void)g, (void)context, (void)arg;
+    CHECK_EQ(error, -ENOMEM);
+}
+
+static void what_one_inherited_that_never_ran_is_destroyed(void **state)
+{
+    (void)state;
+    CHECK_EQ(cress_hub_destroy(0), 0);
+    size_t blocks = cress__alloc_live();
+    cress_key key = begin_with_key();
+    cress_greenlet *g;
+    cress_spawn_options o = heir(NULL);
+    CHECK_EQ(cress_spawn_with(&o, same, NULL, &g), 0); /* runs */
+    CHECK_EQ(cress_join(g, CRESS_FOREVER), 0);
+    cress_unref(g);
+    CHECK_EQ(atomic_load(&destroyed), 1);
+    CHECK_EQ(cress_spawn_with(&o, same, NULL, &g), 0); /* is killed before */
+    CHECK_EQ(cress_kill(g, 0), 0);
+    CHECK_EQ(atomic_load(&destroyed), 2);
+    cress_unref(g);
+    o.stack_size = (size_t)1 << 20; /* there is none of that size */
+    CHECK_EQ(cress_hub_set_error_hook(NULL, quiet, NULL), 0);
+    CHECK_EQ(cress_spawn_with(&o, same, NULL, &g), 0);
+    cress__fault_hook = fail_mmap;
+    CHECK_EQ(cress_join(g, CRESS_FOREVER), 0);
+    cress__fault_hook = NULL;
+    CHECK_EQ(cress_error(g), -ENOMEM);
+    CHECK_EQ(atomic_load(&destroyed), 3);
+    cress_unref(g);
+    end_with_key(key);
+    CHECK_EQ(cress_hub_destroy(0), 0);
+    CHECK_EQ(atomic_load(&copies), 3);
+    CHECK_EQ(atomic_load(&destroyed), 3);
+    CHECK_EQ(cress__alloc_live(), blocks);
+}
+
+static void the_end_of_its_hub_destroys_it_too(void **state)
+{
+    (void)state;
+    struct server s;
+    server_start(&s);
+    s.grace = 0;
+    cress_key key = begin_with_key();
+    cress_spawn_options o = heir(s.hub);
+    o.delay = CRESS_FOREVER;
+    o.daemon = true;
+    cress_greenlet *g;
+    CHECK_EQ(cress_spawn_with(&o, same, NULL, &g), 0);
+    server_stop(&s);
+    CHECK_EQ(cress_join(g, CRESS_FOREVER), -EOWNERDEAD);
+    CHECK_EQ(atomic_load(&copies), 1);
+    CHECK_EQ(atomic_load(&destroyed), 1);
+    cress_unref(g);
+    end_with_key(key);
+}
+
+/* The user's function does not stand in the other hub's door: that could not end meanwhile. */
+static void while_values_are_copied_the_other_hub_may_end(void **state)
+{
+    (void)state;
+    struct ending e = { .abandoned = -1 };
+    CHECK_EQ(sem_init(&e.ready, 0, 0), 0);
+    CHECK_EQ(sem_init(&e.go, 0, 0), 0);
+    CHECK_EQ(pthread_create(&ending_thread, NULL, end_when_told, &e), 0);
+    sem_take(&e.ready);
+    cress_key key = begin_with_key();
+    cress_spawn_options o = heir(e.hub);
+    cress_greenlet *g = NULL;
+    ends_while_copying = &e;
+    CHECK_EQ(cress_spawn_with(&o, same, NULL, &g), -EOWNERDEAD);
+    ends_while_copying = NULL;
+    CHECK(g == NULL);
+    CHECK_EQ(e.abandoned, 0);
+    CHECK_EQ(atomic_load(&copies), 1);
+    CHECK_EQ(atomic_load(&destroyed), 1);
+    end_with_key(key);
+}
+
 struct unshared {
     sem_t ready, next;
     cress_greenlet *g, *h;
@@ -673,6 +986,64 @@ static void the_end_of_who_waits_leaves_nothing_behind(void **state)
     server_stop(&last);
 }
 
+static cress_greenlet *two_killed[2]; /* of this thread, and another's */
+
+static void *kills(void *arg)
+{
+    CHECK_EQ(cress_kill(arg, CRESS_FOREVER), 0);
+    return arg;
+}
+
+/* It is told so for the second time, after others had a turn. */
+static void *kills_though_killed(void *arg)
+{
+    CHECK_EQ(cress_sleep(CRESS_FOREVER), -ECANCELED);
+    CHECK_EQ(cress_kill(arg, CRESS_FOREVER), -ECANCELED);
+    return arg;
+}
+
+static void *goes_on(void *arg)
+{
+    cress_shield shield = { { 0 } };
+    CHECK_EQ(cress_shield_begin(&shield, CRESS_FOREVER), 0);
+    return cress_sleep(CRESS_FOREVER) < 0 ? arg : NULL;
+}
+
+static void end_while_killing(void)
+{
+    struct told told = { 0 };
+    CHECK_EQ(cress_hub_set_error_hook(NULL, told_hook, &told), 0);
+    two_killed[1] = spawn_on(NULL, goes_on, NULL);
+    CHECK_EQ(cress_yield(), 0);
+    for (int i = 0; i < 2; i++)
+        CHECK_EQ(cress_go(kills, two_killed[i]), 0);
+    cress_greenlet *killed = cress_spawn(kills_though_killed, two_killed[1]);
+    CHECK_EQ(cress_yield(), 0);
+    CHECK_EQ(cress_kill(killed, 0), 0);
+    CHECK_EQ(cress_yield(), 0);
+    CHECK(!cress_ready(killed));
+    cress_unref(killed);
+    CHECK_EQ(cress_hub_destroy(0), 4);
+}
+
+static void the_end_of_who_waits_for_one_that_it_killed_gives_its_reference_back(void **state)
+{
+    (void)state;
+    CHECK_EQ(cress_hub_destroy(0), 0);
+    size_t blocks = cress__alloc_live();
+    server_start(&last);
+    held_init(&last_held);
+    two_killed[0] = spawn_on(last.hub, hold_greenlet, &last_held);
+    held_begun(&last_held);
+    apart(end_while_killing);
+    held_let_go(&last_held);
+    server_stop(&last);
+    cress_unref(two_killed[0]);
+    cress_unref(two_killed[1]);
+    CHECK_EQ(cress_hub_destroy(0), 0);
+    CHECK_EQ(cress__alloc_live(), blocks);
+}
+
 static atomic_bool go_on;
 
 /* The hub ends, and has told nobody to go away yet: now what it waits for ends. */
@@ -737,6 +1108,27 @@ static void look_in_child(void *arg)
     cress_unref(own);
     cress_unref(gs[0]);
     cress_unref(gs[1]);
+}
+
+static void look_at_unbegun(void *arg)
+{
+    CHECK_EQ(cress_join(arg, CRESS_FOREVER), 0);
+    CHECK_EQ(cress_outcome(arg), CRESS_KILLED);
+    CHECK_EQ(atomic_load(&discards), 0); /* nothing of the parent's is called */
+    CHECK_EQ(alive_here(), 0);
+    cress_unref(arg);
+}
+
+static void in_a_child_process_one_that_had_not_begun_is_dropped(void **state)
+{
+    (void)state;
+    needs_children();
+    atomic_store(&discards, 0);
+    cress_greenlet *g = unbegun(0);
+    in_child(look_at_unbegun, g);
+    CHECK_EQ(cress_join(g, CRESS_FOREVER), 0);
+    CHECK_STR(cress_value(g), "arg");
+    cress_unref(g);
 }
 
 static void in_a_child_process_those_of_other_threads_have_ended(void **state)
@@ -977,14 +1369,23 @@ int main(void)
         TEST(it_is_a_case_among_others),
         TEST(joinall_takes_those_of_several_hubs),
         TEST(killed_before_it_runs_it_never_does),
+        TEST(its_own_thread_kills_it_before_the_hub_has_heard_of_it),
+        TEST(its_own_group_kills_it_before_the_hub_has_heard_of_it),
+        TEST(before_the_hub_has_heard_of_it_it_is_joined_named_and_thrown_at),
         TEST(killed_again_it_finds_out_again),
         TEST(shared_on_the_own_hub_it_is_like_others),
         TEST(the_rest_is_its_own_threads),
         TEST(links_run_in_the_hub_of_who_linked),
         TEST(who_joins_is_told_that_the_hub_has_ended),
+        TEST(joinall_tells_in_whichever_way_that_the_hub_has_ended),
+        TEST(what_one_inherited_that_never_ran_is_destroyed),
+        TEST(the_end_of_its_hub_destroys_it_too),
+        TEST(while_values_are_copied_the_other_hub_may_end),
         TEST(an_unshared_one_is_another_threads_until_its_hub_has_ended),
         TEST(the_end_of_who_waits_leaves_nothing_behind),
+        TEST(the_end_of_who_waits_for_one_that_it_killed_gives_its_reference_back),
         TEST(news_for_a_hub_that_ends_go_nowhere),
+        TEST(in_a_child_process_one_that_had_not_begun_is_dropped),
         TEST(in_a_child_process_those_of_other_threads_have_ended),
         TEST(its_end_against_joins),
         TEST(its_end_against_kills),

@@ -4,6 +4,7 @@
 #include "hub/apart.h"
 #include "hub/clock.h"
 #include "hub/told.h"
+#include "hub/workers.h"
 
 #include <errno.h>
 #include <string.h>
@@ -615,8 +616,12 @@ static void iwait_can_end_before_all_have_happened(void **state)
     CHECK_EQ(box.linked, box.unlinked);
     CHECK_EQ(cress_run(CRESS_FOREVER), 0);
     CHECK_EQ(clock_time - start, CRESS_MS(1));
-    cases[0].ops = &bad_ops;
+    CHECK_EQ(cress_iwait_next(&it, 0), -EINVAL); /* it has ended */
+    cases[0] = cress_on(&bad_ops, &box);
     CHECK_EQ(cress_iwait_init(&it, cases, 2), -EXDEV);
+    CHECK_EQ(cress_iwait_next(&it, 0), -EINVAL);
+    cases[0] = cress_on_fd(-1, CRESS_IN);
+    CHECK_EQ(cress_iwait_init(&it, cases, 2), -EBADF);
     CHECK_EQ(cress_iwait_init(NULL, cases, 2), -EINVAL);
     CHECK_EQ(cress_iwait_next(NULL, 0), -EINVAL);
     CHECK_EQ(cress_iwait_next(&it, -1), -EINVAL);
@@ -634,6 +639,146 @@ static void iwait_begins_also_where_a_scope_is_over(void **state)
     CHECK(cress_timeout_stop(&t));
     CHECK_EQ(cress_iwait_next(&it, CRESS_FOREVER), 0);
     cress_iwait_done(&it);
+}
+
+struct foreign {
+    cress_greenlet *g;
+    cress_waiter *waiter;
+    bool ended; /* its hub has */
+};
+
+static void *iwait_of_foreign(void *arg)
+{
+    const struct foreign *f = arg;
+    cress_case greenlet[] = { cress_on_timer(CRESS_SECONDS(10)), cress_on_greenlet(f->g) };
+    cress_case waiter[] = { cress_on_timer(CRESS_SECONDS(10)), cress_on_waiter(f->waiter) };
+    cress_iwait it;
+    CHECK_EQ(cress_iwait_init(&it, greenlet, 2), f->ended ? -EOWNERDEAD : -EXDEV);
+    if (!f->ended)
+        CHECK_EQ(cress_iwait_init(&it, waiter, 2), -EXDEV);
+    CHECK_EQ(cress_run(0), 0); /* the timer has been taken back */
+    return NULL;
+}
+
+static void iwait_refuses_what_is_another_threads(void **state)
+{
+    (void)state;
+    cress_waiter waiter = { { 0 } };
+    struct foreign f = { .waiter = &waiter };
+    cress_greenlet *waits = cress_spawn(wait_for_value, &waiter);
+    f.g = cress_spawn(park_until_killed, NULL);
+    CHECK_EQ(cress_yield(), 0);
+    pthread_t thread;
+    CHECK_EQ(pthread_create(&thread, NULL, iwait_of_foreign, &f), 0);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    CHECK_EQ(cress_waiter_wake(&waiter, "mine"), 0);
+    CHECK_EQ(cress_join(waits, CRESS_FOREVER), 0);
+    CHECK_STR(cress_value(waits), "mine");
+    cress_unref(waits);
+    CHECK_EQ(cress_hub_destroy(CRESS_FOREVER), 0);
+    f.ended = true;
+    CHECK_EQ(pthread_create(&thread, NULL, iwait_of_foreign, &f), 0);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    cress_unref(f.g);
+}
+
+/* What an iwait is linked to: of this thread, of all. */
+struct open_iwait {
+    struct box box;
+    cress_event event;
+    cress_case cases[3];
+    cress_iwait it;
+};
+
+static void open_it(struct open_iwait *o)
+{
+    o->cases[0] = cress_on(&box_ops, &o->box);
+    o->cases[1] = cress_on_event(&o->event);
+    o->cases[2] = cress_on_timer(CRESS_SECONDS(1));
+    CHECK_EQ(cress_iwait_init(&o->it, o->cases, 3), 0);
+}
+
+static void *opens_and_sleeps(void *arg)
+{
+    struct open_iwait *o = arg;
+    open_it(o);
+    cress_shield shield = { { 0 } };
+    CHECK_EQ(cress_shield_begin(&shield, CRESS_FOREVER), 0);
+    return cress_sleep(CRESS_FOREVER) < 0 ? arg : NULL;
+}
+
+/* Its frame is gone with it, as far as anybody knows. */
+static void *opens_here_and_waits(void *arg)
+{
+    cress_case c[] = { cress_on_event(arg), cress_on_timer(CRESS_SECONDS(1000)) };
+    cress_iwait it;
+    CHECK_EQ(cress_iwait_init(&it, c, 2), 0);
+    cress_shield shield = { { 0 } };
+    CHECK_EQ(cress_shield_begin(&shield, CRESS_FOREVER), 0);
+    return cress_iwait_next(&it, CRESS_FOREVER) == 0 ? arg : NULL;
+}
+
+static void end_with_open_ones(void)
+{
+    cress_event e = { { 0 } };
+    static struct open_iwait of_main, of_greenlet;
+    CHECK_EQ(cress_hub_set_error_hook(NULL, told_hook, &told), 0);
+    CHECK_EQ(cress_event_init(&e, CRESS_SHARED), 0);
+    CHECK_EQ(cress_event_init(&of_main.event, CRESS_SHARED), 0);
+    CHECK_EQ(cress_event_init(&of_greenlet.event, 0), 0);
+    open_it(&of_main);
+    CHECK_EQ(cress_go(opens_and_sleeps, &of_greenlet), 0);
+    CHECK_EQ(cress_go(opens_here_and_waits, &e), 0);
+    CHECK_EQ(cress_yield(), 0);
+    CHECK_EQ(cress_hub_destroy(0), 2);
+    struct open_iwait *both[2] = { &of_main, &of_greenlet };
+    for (int i = 0; i < 2; i++) {
+        CHECK_EQ(both[i]->box.linked, 1);
+        CHECK_EQ(both[i]->box.unlinked, 1);
+        memset(both[i]->cases, 0x5a, sizeof both[i]->cases); /* they are nobody's */
+        CHECK_EQ(cress_event_set(&both[i]->event), 0);
+        CHECK_EQ(cress_iwait_next(&both[i]->it, 0), -EINVAL);
+        cress_iwait_done(&both[i]->it);
+    }
+    CHECK_EQ(cress_event_set(&e), 0);
+    CHECK_EQ(cress_hub_destroy(0), 0);
+}
+
+static void open_ones_end_with_their_hub(void **state)
+{
+    (void)state;
+    apart(end_with_open_ones);
+    CHECK_EQ(told.count, 2);
+}
+
+static struct open_iwait forked[2];
+
+static void in_child_those_of_others_have_ended(void *arg)
+{
+    (void)arg;
+    CHECK_EQ(cress_yield(), 0);
+    CHECK_EQ(forked[0].box.unlinked, 0);
+    CHECK_EQ(forked[1].box.unlinked, 1);
+    CHECK_EQ(cress_event_set(&forked[0].event), 0);
+    CHECK_EQ(cress_iwait_next(&forked[0].it, 0), 1);
+    CHECK_EQ(cress_iwait_next(&forked[0].it, CRESS_FOREVER), 2);
+    CHECK_EQ(cress_iwait_next(&forked[1].it, 0), -EINVAL);
+    cress_iwait_done(&forked[0].it);
+    CHECK_EQ(cress_run(0), 0); /* the other's timer is gone */
+}
+
+static void in_a_child_process_only_who_forked_goes_on(void **state)
+{
+    (void)state;
+    needs_children();
+    memset(forked, 0, sizeof forked);
+    open_it(&forked[0]);
+    CHECK_EQ(cress_go(opens_and_sleeps, &forked[1]), 0);
+    CHECK_EQ(cress_yield(), 0);
+    in_child(in_child_those_of_others_have_ended, NULL);
+    cress_iwait_done(&forked[0].it);
+    cress_iwait_done(&forked[1].it);
+    CHECK_EQ(cress_hub_destroy(0), 1);
 }
 
 /* --- joinall --------------------------------------------------------------------------------- */
@@ -769,6 +914,9 @@ int main(void)
         TEST(null_is_no_greenlet_and_no_case),
         TEST(iwait_goes_through_them_as_they_happen),
         TEST(iwait_can_end_before_all_have_happened),
+        TEST(iwait_refuses_what_is_another_threads),
+        TEST(open_ones_end_with_their_hub),
+        TEST(in_a_child_process_only_who_forked_goes_on),
         TEST(iwait_begins_also_where_a_scope_is_over),
         TEST(joinall_waits_for_all_duplicates_and_nobodies_included),
         TEST(joinall_is_content_with_the_first_n),
