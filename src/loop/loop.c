@@ -313,6 +313,8 @@ bool loop_look(cress_loop *loop, cress_time timeout)
     if (loop->timers.armed > 0 || !list_empty(&loop->foreign))
         fire_timers(loop);
     take_posted(loop);
+    if (loop->embedded)
+        loop_rest(loop);
     if (loop->came == 0 && runq_empty(&loop->ready))
         watch_part_ready(loop, PART_IDLE);
     bool came = loop->came > 0 || !runq_empty(&loop->ready);
@@ -322,8 +324,10 @@ bool loop_look(cress_loop *loop, cress_time timeout)
 
 void loop_wait_told(cress_loop *loop)
 {
+    step_writes(&loop->asleep);
     atomic_store(&loop->asleep, true);
     loop->poller->wait(loop, loop_told(loop) ? 0 : CRESS_FOREVER);
+    step_writes(&loop->asleep);
     atomic_store(&loop->asleep, false);
     notices_take(loop);
 }
@@ -418,6 +422,7 @@ static void run_ready(cress_loop *loop)
 void loop_rest(cress_loop *loop)
 {
     fds_rearm(loop);
+    step_writes(&loop->asleep);
     atomic_store(&loop->asleep, true);
     if (loop_told(loop))
         loop_wake_mt(loop);
@@ -451,8 +456,6 @@ int cress_loop_run(cress_loop *loop, cress_run_mode mode)
     } while (mode == CRESS_RUN_DEFAULT && !loop->stop && loop_busy(loop));
     loop->running = false;
     errno = error_number;
-    if (loop->embedded)
-        loop_rest(loop);
     return loop_busy(loop);
 }
 
@@ -508,8 +511,7 @@ int cress_loop_fd(const cress_loop *loop)
     int fd = l->poller->fd(l);
     if (fd >= 0 && !l->embedded && !l->hub) {
         l->embedded = true;
-        if (!l->running)
-            loop_rest(l);
+        loop_rest(l);
     }
     return fd;
 }
