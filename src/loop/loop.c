@@ -82,8 +82,11 @@ void loop_done(cress_loop *loop)
     watch_end_all(loop);
     fds_disown(loop);
     loop_delist(loop);
-    while (atomic_load(&loop->wakers) > 0) /* (5) */
+    step_reads(&loop->wakers);
+    while (atomic_load(&loop->wakers) > 0) { /* (5) */
+        step_waits(&loop->wakers);
         sys_sched_yield();
+    }
     drop_callbacks(loop);
     loop->poller->close(loop);
 }
@@ -176,7 +179,8 @@ void loop_wake_later(cress_loop *loop)
 {
     if (!falls_to_us(loop))
         return;
-    wake_now();                         /* there is room for one */
+    wake_now(); /* there is room for one */
+    step_writes(&loop->wakers);
     atomic_fetch_add(&loop->wakers, 1); /* (5) */
     cress__wake_later.loop = loop;
 }
@@ -196,6 +200,7 @@ noinline void cress__wake_now(void)
     if (later.loop == NULL)
         return;
     wake(later.loop);
+    step_writes(&later.loop->wakers);
     atomic_fetch_sub(&later.loop->wakers, 1); /* the last that we touch of it */
 }
 
@@ -269,6 +274,15 @@ bool loop_told(const cress_loop *loop)
     return atomic_load(&loop->noticed) != NULL;
 }
 
+/* We are about to wait, or somebody is: from now on others wake us. Whether they have told something
+ * before. */
+static bool told_before(cress_loop *loop)
+{
+    step_writes(&loop->asleep);
+    atomic_store(&loop->asleep, true);
+    return loop_told(loop);
+}
+
 /* (4) */
 static void look_out(cress_loop *loop)
 {
@@ -295,9 +309,7 @@ bool loop_look(cress_loop *loop, cress_time timeout)
     if (timeout > 0 && loop->listeners > 0)
         look_out(loop);
     if (timeout > 0) {
-        step_writes(&loop->asleep);
-        atomic_store(&loop->asleep, true);
-        if (loop_told(loop))
+        if (told_before(loop))
             timeout = 0;
         else
             loop->poll_waits++;
@@ -324,9 +336,7 @@ bool loop_look(cress_loop *loop, cress_time timeout)
 
 void loop_wait_told(cress_loop *loop)
 {
-    step_writes(&loop->asleep);
-    atomic_store(&loop->asleep, true);
-    loop->poller->wait(loop, loop_told(loop) ? 0 : CRESS_FOREVER);
+    loop->poller->wait(loop, told_before(loop) ? 0 : CRESS_FOREVER);
     step_writes(&loop->asleep);
     atomic_store(&loop->asleep, false);
     notices_take(loop);
@@ -422,9 +432,7 @@ static void run_ready(cress_loop *loop)
 void loop_rest(cress_loop *loop)
 {
     fds_rearm(loop);
-    step_writes(&loop->asleep);
-    atomic_store(&loop->asleep, true);
-    if (loop_told(loop))
+    if (told_before(loop))
         loop_wake_mt(loop);
 }
 
