@@ -189,8 +189,9 @@ CRESS_API void cress_set_error_hook(cress_error_fn fn, void *arg);
 /** A descriptor that becomes readable when the hub has something to do: for a foreign loop, which
  * then calls cress_hub_turn(). It tells what comes from outside: descriptors, timers, other
  * threads. Where code of the foreign loop itself makes something ready or starts a timer (it spawns
- * a greenlet, say), that code has to have a turn taken, too. Asking for it marks the hub as
- * embedded: what waits for ever is no deadlock any more, since the foreign loop may end it.
+ * a greenlet, say), that code has to have a turn taken, too; also where it calls what may wait:
+ * others may have run, or become ready, meanwhile. Asking for it marks the hub as embedded: what
+ * waits for ever is no deadlock any more, since the foreign loop may end it.
  *
  * Never switches. The hub's thread; hub = NULL: this thread's, made if need be.
  *

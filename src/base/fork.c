@@ -1,6 +1,7 @@
 #include "base/fork.h"
 
 #include "base/closed.h"
+#include "base/step.h"
 #include "base/sys.h"
 
 #include <pthread.h>
@@ -15,6 +16,7 @@ static uint64_t mask_of_forker; /* under the lock */
 uint64_t fork_lock(void)
 {
     uint64_t mask = sys_sigmask(SIG_BLOCK, UINT64_MAX);
+    step_locks(&lock);
     pthread_mutex_lock(&lock);
     return mask;
 }
@@ -22,6 +24,7 @@ uint64_t fork_lock(void)
 void fork_unlock(uint64_t mask)
 {
     pthread_mutex_unlock(&lock);
+    step_unlocks(&lock);
     sys_sigmask(SIG_SETMASK, mask);
 }
 

@@ -19,12 +19,19 @@ extern void (*cress__step_hook)(const volatile void *of, bool write);
 /* Nothing is to be done until somebody else has written `of`. */
 extern void (*cress__step_waits_hook)(const volatile void *of);
 #define step_waits(of) (cress__step_waits_hook != NULL ? cress__step_waits_hook(of) : (void)0)
+/* A lock, inside of which there are steps, is about to be taken; it has been given back. */
+extern void (*cress__step_lock_hook)(const volatile void *of, bool taken);
+#define step_locks(of) (cress__step_lock_hook != NULL ? cress__step_lock_hook(of, true) : (void)0)
+#define step_unlocks(of) \
+    (cress__step_lock_hook != NULL ? cress__step_lock_hook(of, false) : (void)0)
 /* Whether looking again for a while may help: not where only one thread runs at a time. */
 #define step_by_step() (cress__step_hook != NULL)
 #else
 #define step_reads(of) ((void)0)
 #define step_writes(of) ((void)0)
 #define step_waits(of) ((void)0)
+#define step_locks(of) ((void)0)
+#define step_unlocks(of) ((void)0)
 #define step_by_step() false
 #endif
 

@@ -9,6 +9,7 @@
 #ifdef CRESS_TESTING
 void (*cress__step_hook)(const volatile void *of, bool write);
 void (*cress__step_waits_hook)(const volatile void *of);
+void (*cress__step_lock_hook)(const volatile void *of, bool taken);
 int (*cress__futex_wait_hook)(atomic_uint *word, unsigned value, cress_time timeout);
 void (*cress__futex_wake_hook)(atomic_uint *word, int n);
 #endif

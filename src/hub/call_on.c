@@ -10,6 +10,7 @@
  * (3) The other hub answers when its greenlet has ended, however that came.
  */
 #include "base/alloc.h"
+#include "base/step.h"
 #include "hub/lent.h"
 #include "hub/scope.h"
 
@@ -33,6 +34,7 @@ struct call {
 
 static void release(struct call *call)
 {
+    step_writes(&call->refs);
     if (atomic_fetch_sub(&call->refs, 1) == 1)
         cress__free(call);
 }
@@ -41,6 +43,7 @@ static void release(struct call *call)
 static bool decide(struct call *call, unsigned state)
 {
     unsigned asked = ASKED;
+    step_writes(&call->state);
     return atomic_compare_exchange_strong(&call->state, &asked, state);
 }
 
@@ -78,6 +81,7 @@ static int without_result(const struct call *call, bool begun)
 static void greenlet_ended(struct greenlet_link *link)
 {
     struct call *call = container_of(link, struct call, link);
+    step_reads(&call->state);
     bool begun = atomic_load(&call->state) == BEGUN;
     if (begun || decide(call, BEGUN)) /* (3) */
         answer(call, call->returned ? call->result : without_result(call, begun));
@@ -90,6 +94,7 @@ static void requested(struct notice *notice)
     if (call->forks != cress__forks) /* it was made in the parent */
         return;
     struct cress_hub *h = call->on;
+    step_reads(&call->state);
     if (atomic_load(&call->state) == ASKED &&
         (call->g = greenlet_new(h, make_call, call)) != NULL) {
         call->link.fire = greenlet_ended;

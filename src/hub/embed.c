@@ -43,8 +43,6 @@ ssize_t cress_hub_turn(cress_time *next)
         before++;
     }
     cress_time left = loop_next(&h->loop);
-    if (h->loop.embedded)
-        loop_rest(&h->loop);
     if (next != NULL)
         *next = left;
     return (ssize_t)(steps(h) - before);

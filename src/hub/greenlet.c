@@ -1,6 +1,7 @@
 #include "hub/greenlet.h"
 
 #include "base/options.h"
+#include "base/step.h"
 #include "hub/extra.h"
 #include "hub/hub.h"
 #include "hub/marks.h"
@@ -43,6 +44,7 @@ void greenlet_finish(struct cress_hub *h, struct cress_greenlet *g, cress_outcom
         g->error = error;
     else
         g->value = value;
+    step_writes(&g->outcome);
     __atomic_store_n(&g->outcome, (uint8_t)outcome, __ATOMIC_RELEASE);
     h->alive -= !(g->flags & GREENLET_DAEMON);
     while (g->links != NULL) { /* (3) */
@@ -128,9 +130,12 @@ static inline void release_unshared(struct cress_greenlet *g)
 
 void greenlet_release(struct cress_greenlet *g)
 {
-    if (likely(!greenlet_is_shared(g)))
+    if (likely(!greenlet_is_shared(g))) {
         release_unshared(g);
-    else if (__atomic_sub_fetch(&g->refs, 1, __ATOMIC_ACQ_REL) == 0)
+        return;
+    }
+    step_writes(&g->refs);
+    if (__atomic_sub_fetch(&g->refs, 1, __ATOMIC_ACQ_REL) == 0)
         shared_free_handle(g);
 }
 

@@ -1,6 +1,7 @@
 #include "hub/outside.h"
 
 #include "base/alloc.h"
+#include "base/step.h"
 #include "base/sys.h"
 #include "hub/hub.h"
 
@@ -23,7 +24,9 @@ void outside_open(struct outside *outside)
 /* Through a door that is so far open. */
 static int enter(struct cress_hub *h, enum door door)
 {
+    step_writes(&h->outside.in_door);
     atomic_fetch_add(&h->outside.in_door, 1);
+    step_reads(&h->outside.door);
     if (atomic_load(&h->outside.door) >= (int)door) /* (1) */
         return 0;
     outside_leave(h);
@@ -37,6 +40,7 @@ int outside_enter(struct cress_hub *h)
 
 void outside_leave(struct cress_hub *h)
 {
+    step_writes(&h->outside.in_door);
     atomic_fetch_sub(&h->outside.in_door, 1);
 }
 
@@ -56,20 +60,25 @@ void hub_keep(struct cress_hub *h)
 
 void hub_unkeep(struct cress_hub *h)
 {
+    step_writes(&h->outside.kept);
     if (atomic_fetch_sub_explicit(&h->outside.kept, 1, memory_order_acq_rel) == 1)
         cress__free(h);
 }
 
 bool hub_has_ended(const struct cress_hub *h)
 {
+    step_reads(&h->outside.door);
     return atomic_load(&h->outside.door) == DOOR_SHUT;
 }
 
 /* Who is in it does a few stores, and perhaps wakes the loop. */
 static void wait_for_door(struct cress_hub *h)
 {
-    while (atomic_load(&h->outside.in_door) > 0)
+    step_reads(&h->outside.in_door);
+    while (atomic_load(&h->outside.in_door) > 0) {
+        step_waits(&h->outside.in_door);
         sys_sched_yield();
+    }
 }
 
 /* --- errands --------------------------------------------------------------------------------- */
@@ -103,10 +112,12 @@ void errand_end(struct errand *e)
 bool errand_done(struct errand *e)
 {
     struct cress_hub *h = e->hub;
-    if (e->lent)
+    if (e->lent) {
+        step_writes(&h->outside.in_door);
         atomic_fetch_add(&h->outside.in_door, 1); /* (3): also when it is shut */
-    else if (outside_enter(h) < 0)
+    } else if (outside_enter(h) < 0) {
         return false;
+    }
     notice_send(&e->notice, &h->loop);
     outside_leave(h);
     return true;
@@ -116,6 +127,7 @@ bool errand_done(struct errand *e)
 
 static void close_door(struct cress_hub *h, enum door door)
 {
+    step_writes(&h->outside.door);
     atomic_store(&h->outside.door, (int)door);
     wait_for_door(h);
     notices_take(&h->loop);

@@ -1,6 +1,7 @@
 #include "hub/shared.h"
 
 #include "base/alloc.h"
+#include "base/step.h"
 #include "hub/park.h"
 
 #include <errno.h>
@@ -12,6 +13,7 @@ static _Atomic uint64_t made;
 
 static void free_half(struct shared *s)
 {
+    step_writes(&s->holders);
     if (atomic_fetch_sub(&s->holders, 1) > 1)
         return;
     struct thread *t = s->block.co.thread;
@@ -168,6 +170,7 @@ static void free_far(struct far_link *far)
 /* One of the two references; free_far() is for who has both. */
 static void release_far(struct far_link *far)
 {
+    step_writes(&far->refs);
     if (atomic_fetch_sub(&far->refs, 1) == 1)
         free_far(far);
 }
@@ -175,6 +178,7 @@ static void release_far(struct far_link *far)
 void shared_tell_end(struct cress_greenlet *g)
 {
     struct shared *s = shared_of(g);
+    step_locks(&s->lock);
     pthread_mutex_lock(&s->lock);
     s->ended = true;
     struct list *node;
@@ -184,6 +188,7 @@ void shared_tell_end(struct cress_greenlet *g)
             release_far(far); /* (6) */
     }
     pthread_mutex_unlock(&s->lock);
+    step_unlocks(&s->lock);
 }
 
 void shared_orphan(struct cress_greenlet *g)
@@ -194,6 +199,7 @@ void shared_orphan(struct cress_greenlet *g)
 int shared_ready(const struct cress_greenlet *g)
 {
     const struct shared *s = shared_of(g);
+    step_reads(&g->outcome);
     if (greenlet_outcome(g) != CRESS_ALIVE)
         return s->orphan ? -EOWNERDEAD : 1;
     return s->forks == cress__forks ? 0 : -EOWNERDEAD;
@@ -216,10 +222,12 @@ static void far_lost(struct errand *errand, bool in_child)
     bool both = in_child;
     if (far->fire != NULL) {
         if (!in_child) {
+            step_locks(&far->of->lock);
             pthread_mutex_lock(&far->of->lock);
             both = list_linked(&far->node);
             list_remove(&far->node);
             pthread_mutex_unlock(&far->of->lock);
+            step_unlocks(&far->of->lock);
         }
         far->fire(far, true);
     }
@@ -249,11 +257,13 @@ int far_link(struct cress_greenlet *g, struct cress_hub *h,
     list_init(&far->node);
     hub_keep(h);
     errand_begin(&far->errand, h, !(h->thread->current->flags & CORO_DAEMON));
+    step_locks(&s->lock);
     pthread_mutex_lock(&s->lock);
     bool ended = s->ended;
     if (!ended)
         list_push(&s->far, &far->node);
     pthread_mutex_unlock(&s->lock);
+    step_unlocks(&s->lock);
     if (ended) {
         errand_end(&far->errand);
         free_far(far);
@@ -267,10 +277,12 @@ void far_drop(struct far_link *far)
 {
     bool linked = false;
     if (!far->came && far->forks == cress__forks) {
+        step_locks(&far->of->lock);
         pthread_mutex_lock(&far->of->lock);
         linked = list_linked(&far->node);
         list_remove(&far->node);
         pthread_mutex_unlock(&far->of->lock);
+        step_unlocks(&far->of->lock);
     }
     if (linked)
         errand_end(&far->errand);
@@ -299,6 +311,7 @@ static void kill_asked(struct notice *notice)
 {
     struct shared *s = container_of(notice, struct shared, kill);
     cress_coro *co = &s->block.co;
+    step_writes(&s->kill_asked);
     atomic_store(&s->kill_asked, false);
     if (runnode_queued(&s->kill_now.node)) {
         greenlet_release(&s->block.greenlet); /* not the last: that one in the line has one */
@@ -320,6 +333,7 @@ int shared_kill(struct cress_greenlet *g)
         return ready > 0 ? 0 : ready;
     if (outside_enter(s->hub) < 0)
         return shared_ready(g) > 0 ? 0 : -EOWNERDEAD;
+    step_writes(&s->kill_asked);
     if (!atomic_exchange(&s->kill_asked, true)) {
         greenlet_ref(g);
         notice_send(&s->kill, &s->hub->loop);

@@ -153,5 +153,7 @@ int loop_after_fork(cress_loop *loop)
     loop->born = cress__forks;
     fds_after_fork(loop);
     watch_after_fork(loop);
+    if (loop->embedded)
+        loop_rest(loop);
     return 0;
 }

@@ -82,8 +82,11 @@ void loop_done(cress_loop *loop)
     watch_end_all(loop);
     fds_disown(loop);
     loop_delist(loop);
-    while (atomic_load(&loop->wakers) > 0) /* (5) */
+    step_reads(&loop->wakers);
+    while (atomic_load(&loop->wakers) > 0) { /* (5) */
+        step_waits(&loop->wakers);
         sys_sched_yield();
+    }
     drop_callbacks(loop);
     loop->poller->close(loop);
 }
@@ -176,7 +179,8 @@ void loop_wake_later(cress_loop *loop)
 {
     if (!falls_to_us(loop))
         return;
-    wake_now();                         /* there is room for one */
+    wake_now(); /* there is room for one */
+    step_writes(&loop->wakers);
     atomic_fetch_add(&loop->wakers, 1); /* (5) */
     cress__wake_later.loop = loop;
 }
@@ -196,6 +200,7 @@ noinline void cress__wake_now(void)
     if (later.loop == NULL)
         return;
     wake(later.loop);
+    step_writes(&later.loop->wakers);
     atomic_fetch_sub(&later.loop->wakers, 1); /* the last that we touch of it */
 }
 
@@ -269,6 +274,20 @@ bool loop_told(const cress_loop *loop)
     return atomic_load(&loop->noticed) != NULL;
 }
 
+/* We are about to wait, or somebody is: from now on others wake us. */
+static void mark_asleep(cress_loop *loop)
+{
+    step_writes(&loop->asleep);
+    atomic_store(&loop->asleep, true);
+}
+
+/* Whether they have told something before. */
+static bool told_before(cress_loop *loop)
+{
+    mark_asleep(loop);
+    return loop_told(loop);
+}
+
 /* (4) */
 static void look_out(cress_loop *loop)
 {
@@ -295,9 +314,7 @@ bool loop_look(cress_loop *loop, cress_time timeout)
     if (timeout > 0 && loop->listeners > 0)
         look_out(loop);
     if (timeout > 0) {
-        step_writes(&loop->asleep);
-        atomic_store(&loop->asleep, true);
-        if (loop_told(loop))
+        if (told_before(loop))
             timeout = 0;
         else
             loop->poll_waits++;
@@ -313,6 +330,8 @@ bool loop_look(cress_loop *loop, cress_time timeout)
     if (loop->timers.armed > 0 || !list_empty(&loop->foreign))
         fire_timers(loop);
     take_posted(loop);
+    if (loop->embedded)
+        loop_rest(loop);
     if (loop->came == 0 && runq_empty(&loop->ready))
         watch_part_ready(loop, PART_IDLE);
     bool came = loop->came > 0 || !runq_empty(&loop->ready);
@@ -323,8 +342,10 @@ bool loop_look(cress_loop *loop, cress_time timeout)
 /* What was posted does not run any more. */
 void loop_wait_told(cress_loop *loop)
 {
-    atomic_store(&loop->asleep, true);
+    mark_asleep(loop);
+    step_reads(&loop->noticed);
     loop->poller->wait(loop, atomic_load(&loop->noticed) != NULL ? 0 : CRESS_FOREVER);
+    step_writes(&loop->asleep);
     atomic_store(&loop->asleep, false);
     notices_take(loop);
 }
@@ -419,8 +440,7 @@ static void run_ready(cress_loop *loop)
 void loop_rest(cress_loop *loop)
 {
     fds_rearm(loop);
-    atomic_store(&loop->asleep, true);
-    if (loop_told(loop))
+    if (told_before(loop))
         loop_wake_mt(loop);
 }
 
@@ -452,8 +472,6 @@ int cress_loop_run(cress_loop *loop, cress_run_mode mode)
     } while (mode == CRESS_RUN_DEFAULT && !loop->stop && loop_busy(loop));
     loop->running = false;
     errno = error_number;
-    if (loop->embedded)
-        loop_rest(loop);
     return loop_busy(loop);
 }
 
@@ -509,8 +527,7 @@ int cress_loop_fd(const cress_loop *loop)
     int fd = l->poller->fd(l);
     if (fd >= 0 && !l->embedded && !l->hub) {
         l->embedded = true;
-        if (!l->running)
-            loop_rest(l);
+        loop_rest(l);
     }
     return fd;
 }

@@ -20,6 +20,9 @@
  * (5) Who has something else to do first, as freeing a lock that is wanted by whom it wakes, takes
  *     the wake-up over and makes the system call later. `wakers` counts them: the loop does not end
  *     before.
+ * (6) In somebody else's loop, `embedded`, nobody knows when that will wait for the poller next: it
+ *     may be after any look, also one that was not taken in a turn. So each look leaves `asleep`
+ *     set, and whoever clears it has made the descriptor readable until the next look.
  */
 #ifndef CRESS_LOOP_LOOP_H
 #define CRESS_LOOP_LOOP_H
@@ -82,7 +85,7 @@ struct cress_loop {
     void *hub_data;     /* whom `report` tells */
     cress_loop_error_fn error_fn;
     void *error_arg;
-    bool embedded; /* cress_loop_fd() was asked for: somebody else may wait for the poller */
+    bool embedded; /* cress_loop_fd() was asked for: (6) */
 
     /* fork, see after_fork.c */
     unsigned born, forked;           /* as of which fork it is whole; has let go of the parent's */
@@ -123,8 +126,8 @@ bool loop_told(const cress_loop *loop);
  * watchers become ready. */
 cress_time loop_next(cress_loop *loop);
 
-/* Somebody else waits for the poller now: other threads have to wake it, and what was told is to be
- * asked for again. */
+/* Somebody else may wait for the poller now: other threads have to wake it, and what was told is to
+ * be asked for again. */
 void loop_rest(cress_loop *loop);
 
 /* Whether anything referenced is active. */

@@ -7,9 +7,11 @@
 #include <cress.h>
 
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -268,6 +270,55 @@ static void who_sleeps_is_woken_with_one_call(void **state)
     CHECK_EQ(cress_hub_destroy(0), 0);
 }
 
+/* --- a post at the very moment ----------------------------------------------------------------- */
+
+enum { MOMENTS = 100000 };
+
+static atomic_int moment, later; /* by so much the post; negative: the hub */
+
+static void let_pass(int delay)
+{
+    for (volatile int n = 0; n < delay; n++)
+        continue;
+}
+
+/* Every other time the hub sleeps already: so a processor that lets the hub look before it is seen
+ * to have said that it sleeps is found out. */
+static void *posts_at_the_moment(void *arg)
+{
+    cress_callback *callback = arg;
+    for (int i = 1; i <= MOMENTS; i++) {
+        for (int looks = 0; atomic_load(&moment) < i; looks++)
+            if (looks > 100000) /* there may be but one processor */
+                sched_yield();
+        let_pass(atomic_load(&later));
+        uint64_t before = atomic_load(&hub->loop.wakeups);
+        CHECK_EQ(cress_post_mt(hub, callback, last_round, NULL), 0);
+        bool slept = atomic_load(&hub->loop.wakeups) != before;
+        atomic_fetch_add(&later, slept ? -1 : 1);
+    }
+    return NULL;
+}
+
+static void a_post_just_when_a_loop_goes_to_sleep_wakes_it(void **state)
+{
+    (void)state;
+    begin_hub();
+    atomic_store(&moment, 0);
+    atomic_store(&later, 0);
+    cress_callback callback = { 0 };
+    pthread_t thread;
+    start(&thread, posts_at_the_moment, &callback);
+    for (int i = 1; i <= MOMENTS; i++) {
+        atomic_store(&moment, i);
+        let_pass(-atomic_load(&later));
+        CHECK_EQ(cress_park(CRESS_SECONDS(10)), 0);
+    }
+    join(thread);
+    printf("        the hub slept in %" PRIu64 " of %d moments\n", wakeups(), MOMENTS);
+    CHECK_EQ(cress_hub_destroy(0), 0);
+}
+
 /* --- two hubs that throw a ball to each other ------------------------------------------------- */
 
 enum { ROUNDS = 10000 };
@@ -376,6 +427,7 @@ int main(void)
         cmocka_unit_test(posts_of_one_thread_keep_their_order_and_none_is_lost),
         cmocka_unit_test(who_is_awake_is_not_woken),
         cmocka_unit_test(who_sleeps_is_woken_with_one_call),
+        cmocka_unit_test(a_post_just_when_a_loop_goes_to_sleep_wakes_it),
         cmocka_unit_test(ten_thousand_rounds_between_two_hubs_lose_no_wake_up),
         cmocka_unit_test(a_callback_is_posted_once_until_it_runs),
     };

@@ -12,10 +12,16 @@
  * tried too (dynamic partial-order reduction, Flanagan and Godefroid 2005, with sleep sets).
  *
  * Where the lock of the guards is not what is tried, locking is one step, and unlocking none: what
- * others do can be no different while one is inside. Else all of its steps are taken.
+ * others do can be no different while one is inside. Else all of its steps are taken. So with the
+ * mutexes of the system; others may run while one is held, but not take it.
+ *
+ * A hub may live for one run only, so that its end can be part of it. Its memory is kept until it
+ * has been looked at: whatever was told to it after its end is still there.
  *
  * What is found: nobody can go on, and not all are through, so a wake-up was lost; a check that
- * fails in a thread or at the end; a run that does not end.
+ * fails in a thread or at the end; who ends is woken, or told something; a run that does not end.
+ *
+ * Each step takes effect at once for all, as if all memory orders were sequentially consistent.
  */
 #ifndef TESTS_SYNC_ORDERS_H
 #define TESTS_SYNC_ORDERS_H
@@ -34,18 +40,28 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef CRESS_ASAN
+#include <sanitizer/asan_interface.h>
+#endif
 
-enum { ACTORS = 3, LOCKS = 8, STEPS = 600, ACTOR_STACK = 256 * 1024, RUNS_MAX = 400000 };
+enum {
+    ACTORS = 3,
+    GUARDS = 8,
+    LOCKS = 16,
+    STEPS = 600,
+    ACTOR_STACK = 256 * 1024,
+    RUNS_MAX = 400000
+};
 
 struct step {
     const volatile void *of;
     bool write;
 };
 
-/* A guard, whose lock is one step. */
+/* A lock, which is one step: a guard's, known beforehand; or a mutex, when it is first taken. */
 struct lock {
-    const volatile void *word;
-    int holder; /* < 0: nobody */
+    const volatile void *word; /* NULL: none */
+    int holder;                /* < 0: nobody */
     unsigned clock[ACTORS];
 };
 
@@ -53,7 +69,8 @@ enum actor_state { READY, BLOCKED, THROUGH };
 
 struct actor {
     void (*body)(void);
-    bool hub;
+    bool hub, mortal; /* has one; makes it anew for each run */
+    cress_hub *kept;  /* the one of this run, if it is mortal */
     struct ctx ctx;
     struct thread *thread; /* its record, made by a thread that waits for the end of the test */
     struct ctx native;     /* of the record, while that is not ours */
@@ -92,19 +109,31 @@ static struct orders {
     unsigned clocks[ACTORS][ACTORS];
     long runs, cut;
     struct lock locks[LOCKS];
-    bool locks_whole; /* locking is one step */
+    bool locks_whole; /* locking a guard is one step */
 } orders;
 
 /* --- one at a time --------------------------------------------------------------------------- */
 
-/* The sanitizers know a context by its stack: that of whatever coroutine of the actor runs. */
+#ifdef CRESS_ASAN
+static bool is_on(const struct ctx *c, const void *address)
+{
+    return (uintptr_t)address - (uintptr_t)c->low < c->size;
+}
+#endif
+
+/* The sanitizers know a context by its stack: that of whatever coroutine of the actor runs; or of
+ * the one that has just ended, and is about to leave it for good. */
 static void mark_stack(struct actor *a)
 {
 #ifdef CRESS_ASAN
-    a->ctx.low = a->thread->current->ctx.low;
-    a->ctx.size = a->thread->current->ctx.size;
+    const struct ctx *current = &a->thread->current->ctx;
+    if (is_on(current, __builtin_frame_address(0))) {
+        a->ctx.low = current->low;
+        a->ctx.size = current->size;
+    }
+    CHECK(is_on(&a->ctx, __builtin_frame_address(0)));
 #elif defined(CRESS_TSAN)
-    a->ctx.fiber = a->thread->current->ctx.fiber;
+    a->ctx.fiber = __tsan_get_current_fiber();
 #else
     (void)a;
 #endif
@@ -191,11 +220,22 @@ static void pause_before(const volatile void *of, bool write)
     back_to_explorer();
 }
 
-static struct lock *lock_of(const volatile void *word)
+static struct lock *guard_of(const volatile void *word)
 {
-    for (int i = 0; i < LOCKS && orders.locks_whole; i++)
+    for (int i = 0; i < GUARDS && orders.locks_whole; i++)
         if (orders.locks[i].word == word)
             return &orders.locks[i];
+    return NULL;
+}
+
+static struct lock *mutex_of(const volatile void *word)
+{
+    for (int i = GUARDS; i < LOCKS; i++)
+        if (orders.locks[i].word == word || orders.locks[i].word == NULL) {
+            orders.locks[i].word = word;
+            return &orders.locks[i];
+        }
+    CHECK(false);
     return NULL;
 }
 
@@ -216,13 +256,22 @@ static void lock_or_unlock(struct lock *lock)
 
 static void step_comes(const volatile void *of, bool write)
 {
-    struct lock *lock = lock_of(of);
+    struct lock *guard = guard_of(of);
     if (orders.current < 0)
         return;
-    if (lock != NULL)
-        lock_or_unlock(lock);
+    if (guard != NULL)
+        lock_or_unlock(guard);
     else
         pause_before(of, write);
+}
+
+static void mutex_comes(const volatile void *of, bool taken)
+{
+    if (orders.current < 0)
+        return;
+    struct lock *mutex = mutex_of(of);
+    CHECK_EQ(mutex->holder == orders.current, !taken);
+    lock_or_unlock(mutex);
 }
 
 static int futex_waits(atomic_uint *word, unsigned value, cress_time timeout)
@@ -241,10 +290,13 @@ static void futex_wakes(atomic_uint *word, int n)
 
 static struct actor *actor_of(const struct cress_loop *loop)
 {
-    for (int i = 0; i < orders.n; i++)
-        if (orders.actors[i].hub && &orders.actors[i].thread->hub->loop == loop)
+    for (int i = 0; i < orders.n; i++) {
+        const struct cress_hub *h = orders.actors[i].thread->hub;
+        if (h != NULL && &h->loop == loop)
             return &orders.actors[i];
-    CHECK(false);
+    }
+    bool used_after_its_end = true;
+    CHECK(!used_after_its_end);
     return NULL;
 }
 
@@ -267,9 +319,32 @@ static void model_wakes(struct cress_loop *loop)
     wake_on(&a->poller_woken, 1);
 }
 
-static const struct poller_ops model = { .name = "model",
-                                         .wait = model_waits,
-                                         .wake = model_wakes };
+static void model_closes(struct cress_loop *loop)
+{
+    actor_of(loop)->poller->close(loop);
+}
+
+static int model_fd(const struct cress_loop *loop)
+{
+    return actor_of(loop)->poller->fd(loop);
+}
+
+static const struct poller_ops model = {
+    .name = "model",
+    .close = model_closes,
+    .wait = model_waits,
+    .fd = model_fd,
+    .wake = model_wakes,
+};
+
+/* Somebody else's loop waits for the descriptor of this actor's hub: it looks, and takes nothing. */
+static inline void waits_for_hub_fd(cress_time next)
+{
+    struct actor *a = &orders.actors[orders.current];
+    step_comes(&a->poller_woken, false);
+    if (!atomic_load(&a->poller_woken) && next > 0)
+        sleep_on(&a->poller_woken, next != CRESS_FOREVER, next);
+}
 
 static cress_time model_time(void)
 {
@@ -295,7 +370,7 @@ static void *makes(void *arg)
     cress_hub *hub;
     a->thread = thread_self();
     CHECK(a->thread != NULL);
-    if (a->hub)
+    if (a->hub && !a->mortal)
         CHECK_EQ(cress_hub_get(&hub), 0);
     CHECK_EQ(sem_post(&a->made), 0);
     while (sem_wait(&a->end) != 0)
@@ -304,10 +379,10 @@ static void *makes(void *arg)
     return NULL;
 }
 
-static void add_actor(bool hub, void (*body)(void))
+static struct actor *make_actor(bool hub, bool mortal, void (*body)(void))
 {
     struct actor *a = &orders.actors[orders.n++];
-    *a = (struct actor){ .body = body, .hub = hub, .stack = malloc(ACTOR_STACK) };
+    *a = (struct actor){ .body = body, .hub = hub, .mortal = mortal, .stack = malloc(ACTOR_STACK) };
     CHECK(a->stack != NULL);
     CHECK_EQ(sem_init(&a->made, 0, 0), 0);
     CHECK_EQ(sem_init(&a->end, 0, 0), 0);
@@ -315,14 +390,68 @@ static void add_actor(bool hub, void (*body)(void))
     while (sem_wait(&a->made) != 0)
         continue;
     a->native = a->thread->native.ctx;
+    return a;
+}
+
+static inline void add_actor(bool hub, void (*body)(void))
+{
+    make_actor(hub, false, body);
+}
+
+/* Its hub lives for one run, and may end in it. */
+static inline void add_mortal(void (*body)(void))
+{
+    make_actor(true, true, body);
+}
+
+static void makes_hub(struct actor *a)
+{
+    cress__thread = a->thread;
+    CHECK_EQ(cress_hub_get(&a->kept), 0);
+    cress__thread = orders.own;
+    a->poller = a->kept->loop.poller;
+    hub_keep(a->kept);
+}
+
+/* Of a hub that has ended others touch but the door, and that only who keeps its memory. */
+static void check_lives(struct step step)
+{
+    for (int i = 0; i < orders.n; i++) {
+        const struct actor *a = &orders.actors[i];
+        if (a->kept == NULL || a->thread->hub != NULL)
+            continue;
+        struct outside *outside = &a->kept->outside;
+        bool at_the_door =
+            step.of == &outside->in_door || step.of == &outside->door || step.of == &outside->kept;
+        bool inside = (uintptr_t)step.of - (uintptr_t)a->kept < sizeof *a->kept;
+        CHECK(!inside || (at_the_door && atomic_load(&outside->kept) > 1));
+    }
+}
+
+/* It has ended, or does so now; and nobody has told it anything since. */
+static void ends_hub(struct actor *a)
+{
+    cress__thread = a->thread;
+    CHECK_EQ(cress_hub_destroy(0), 0);
+    cress__thread = orders.own;
+    CHECK(atomic_load(&a->kept->loop.noticed) == NULL);
+    CHECK(atomic_load(&a->kept->loop.posted) == NULL);
+    CHECK_EQ(atomic_load(&a->kept->loop.wakers), 0);
+    CHECK_EQ(atomic_load(&a->kept->outside.in_door), 0);
+    CHECK_EQ(atomic_load(&a->kept->outside.kept), 1);
+    hub_unkeep(a->kept);
+    a->kept = NULL;
 }
 
 static void begin_actor(int i)
 {
     struct actor *a = &orders.actors[i];
+    if (a->mortal)
+        makes_hub(a);
     ctx_make(&a->ctx, a->stack, a->stack + ACTOR_STACK, actor_runs);
     struct ctx *native = &a->thread->native.ctx;
 #ifdef CRESS_ASAN
+    __asan_unpoison_memory_region(a->stack, ACTOR_STACK); /* frames of the run before */
     native->low = a->stack;
     native->size = ACTOR_STACK;
 #endif
@@ -345,6 +474,8 @@ static void begin_actor(int i)
     h->aged_spawns = h->spawns;
     h->cold_stacks = false;
     h->loop.poller = &model;
+    h->loop.prepared = false;
+    atomic_store(&h->loop.asleep, h->loop.embedded);
     timers_read(&h->loop.timers, orders.now);
 }
 
@@ -437,7 +568,7 @@ static void one_run(int known, void (*reset)(void), void (*check)(void))
         reset();
     memset(orders.clocks, 0, sizeof orders.clocks);
     for (int i = 0; i < LOCKS; i++)
-        orders.locks[i] = (struct lock){ orders.locks[i].word, -1, { 0 } };
+        orders.locks[i] = (struct lock){ i < GUARDS ? orders.locks[i].word : NULL, -1, { 0 } };
     orders.depth = 0;
     for (int i = 0; i < orders.n; i++)
         begin_actor(i);
@@ -451,10 +582,14 @@ static void one_run(int known, void (*reset)(void), void (*check)(void))
             new_node(n, orders.depth > 0 ? n - 1 : NULL);
         else if (cut)
             *n = (struct node){ .chosen = -1 };
-        if (!cut)
-            for (int p = 0; p < orders.n; p++)
-                if (may_go_on(&orders.actors[p]))
-                    mark_races(p);
+        for (int p = 0; !cut && p < orders.n; p++) {
+            /* As in the run before; but what lies on the heap may lie elsewhere. */
+            CHECK_EQ(n->enabled[p], may_go_on(&orders.actors[p]));
+            CHECK_EQ(n->next[p].write, orders.actors[p].next.write);
+            n->next[p] = orders.actors[p].next;
+            if (may_go_on(&orders.actors[p]))
+                mark_races(p);
+        }
         if (n->chosen < 0) { /* nobody; or all that can were tried elsewhere: end it somehow */
             bool through = true;
             for (int p = 0; p < orders.n; p++) {
@@ -471,6 +606,7 @@ static void one_run(int known, void (*reset)(void), void (*check)(void))
             cut = true;
         }
         n->step = orders.actors[n->chosen].next;
+        check_lives(n->step);
         if (!cut)
             tick(n);
         wake_for_write(n);
@@ -483,6 +619,9 @@ static void one_run(int known, void (*reset)(void), void (*check)(void))
     }
     if (check != NULL)
         check();
+    for (int i = 0; i < orders.n; i++)
+        if (orders.actors[i].mortal)
+            ends_hub(&orders.actors[i]);
     for (int i = 0; i < orders.n; i++)
         ctx_forget(&orders.actors[i].ctx);
 }
@@ -512,12 +651,13 @@ static void try_all_orders(const char *what, void (*reset)(void), void (*check)(
     orders.runs = orders.cut = 0;
     ctx_adopt(&orders.ctx);
     for (int i = 0; i < orders.n; i++)
-        if (orders.actors[i].hub)
+        if (orders.actors[i].thread->hub != NULL)
             orders.actors[i].poller = orders.actors[i].thread->hub->loop.poller;
     cress__clock_hook = model_time;
     cress__futex_wait_hook = futex_waits;
     cress__futex_wake_hook = futex_wakes;
     cress__step_waits_hook = waits_for_write;
+    cress__step_lock_hook = mutex_comes;
     cress__step_hook = step_comes;
     for (int known = 0; known >= 0 && orders.runs < RUNS_MAX;) {
         one_run(known, reset, check);
@@ -526,6 +666,7 @@ static void try_all_orders(const char *what, void (*reset)(void), void (*check)(
         known = at < 0 ? -1 : at + 1;
     }
     cress__step_hook = NULL;
+    cress__step_lock_hook = NULL;
     cress__step_waits_hook = NULL;
     cress__futex_wake_hook = NULL;
     cress__futex_wait_hook = NULL;
@@ -535,7 +676,7 @@ static void try_all_orders(const char *what, void (*reset)(void), void (*check)(
     CHECK_LT(orders.runs, RUNS_MAX);
     for (int i = 0; i < orders.n; i++) {
         struct actor *a = &orders.actors[i];
-        if (a->hub)
+        if (a->thread->hub != NULL)
             a->thread->hub->loop.poller = a->poller;
         a->thread->native.ctx = a->native;
         CHECK_EQ(sem_post(&a->end), 0);

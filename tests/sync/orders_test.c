@@ -36,9 +36,9 @@ static void *const objects[] = { &event, &other_event, &sem,   &second_sem,
 /* Locking a guard is one step. */
 static void locks_are_whole(bool whole)
 {
-    _Static_assert(sizeof objects / sizeof objects[0] == LOCKS, "one lock for each");
+    _Static_assert(sizeof objects / sizeof objects[0] == GUARDS, "one lock for each");
     orders.locks_whole = whole;
-    for (int i = 0; i < LOCKS; i++)
+    for (int i = 0; i < GUARDS; i++)
         orders.locks[i].word = &((struct guard *)objects[i])->word;
 }
 
