@@ -235,6 +235,7 @@ static int waiter_links(cress_case *c)
 static void waiter_unlinks(cress_case *c)
 {
     list_remove(&((struct case_node *)words(c))->node);
+    waiter_left(c->object);
 }
 
 cress_case cress_on_waiter(cress_waiter *waiter)

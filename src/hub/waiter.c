@@ -33,7 +33,9 @@ struct waiting {
 
 static void unlink_waiting(const struct wait_info *info)
 {
-    container_of(info, struct waiting, info)->w->co = NULL;
+    struct waiter *w = container_of(info, struct waiting, info)->w;
+    w->co = NULL;
+    waiter_left(w);
 }
 
 int cress_waiter_wait(cress_waiter *public, cress_time timeout, void **value)
@@ -64,6 +66,7 @@ int cress_waiter_wait(cress_waiter *public, cress_time timeout, void **value)
     w->co = self;
     error = hub_park_until(h, self, &waiting.info, timeout);
     w->co = NULL;
+    waiter_left(w);
     return error < 0 ? error : waiter_take(w, value);
 }
 

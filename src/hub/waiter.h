@@ -3,8 +3,8 @@
  *     EMPTY -> WOKEN [wake, throw]     WOKEN -> TAKEN [wait]
  *
  * (1) `co` is set exactly while somebody waits in cress_waiter_wait().
- * (2) `hub` is set from the first wait on, of a case too: from then on only that hub's thread may
- *     wake it.
+ * (2) `hub` is set exactly while somebody waits, there or by a case: only that hub's thread may wake
+ *     it then.
  */
 #ifndef CRESS_HUB_WAITER_H
 #define CRESS_HUB_WAITER_H
@@ -29,6 +29,13 @@ _Static_assert(sizeof(struct waiter) <= sizeof(cress_waiter), "cress_waiter is t
 static inline struct waiter *waiter_inside(cress_waiter *w)
 {
     return (struct waiter *)(void *)w;
+}
+
+/* One that waited does not any more. */
+static inline void waiter_left(struct waiter *w)
+{
+    if (w->co == NULL && !list_linked(&w->cases))
+        w->hub = NULL;
 }
 
 /* Take what it was woken with: 0, and value; -EALREADY; or what was thrown. */

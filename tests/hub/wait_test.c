@@ -112,6 +112,41 @@ static void a_cancelled_wait_leaves_the_waiter_usable(void **state)
     cress_unref(g);
 }
 
+static void *wake_elsewhere(void *w)
+{
+    return (void *)(intptr_t)cress_waiter_wake(w, "from elsewhere");
+}
+
+static int woken_elsewhere(cress_waiter *w)
+{
+    pthread_t thread;
+    void *r;
+    CHECK_EQ(pthread_create(&thread, NULL, wake_elsewhere, w), 0);
+    CHECK_EQ(pthread_join(thread, &r), 0);
+    return (int)(intptr_t)r;
+}
+
+static void a_waiter_is_a_hub_s_while_somebody_waits(void **state)
+{
+    (void)state;
+    cress_waiter w = { 0 };
+    void *value;
+    cress_greenlet *g = cress_spawn(wait_for_value, &w);
+    CHECK_EQ(cress_yield(), 0);
+    CHECK_EQ(woken_elsewhere(&w), -EXDEV);
+    CHECK_EQ(cress_kill(g, CRESS_FOREVER), 0);
+    cress_unref(g);
+    cress_case c = cress_on_waiter(&w);
+    cress_iwait it;
+    CHECK_EQ(cress_iwait_init(&it, &c, 1), 0);
+    CHECK_EQ(woken_elsewhere(&w), -EXDEV);
+    cress_iwait_done(&it);
+    CHECK_EQ(cress_waiter_wait(&w, CRESS_MS(1), NULL), -ETIMEDOUT);
+    CHECK_EQ(woken_elsewhere(&w), 0);
+    CHECK_EQ(cress_waiter_wait(&w, CRESS_FOREVER, &value), 0);
+    CHECK_STR(value, "from elsewhere");
+}
+
 /* --- wait ------------------------------------------------------------------------------------ */
 
 static void wait_tells_what_happened_in_the_order_in_which_it_did(void **state)
@@ -896,6 +931,7 @@ int main(void)
         TEST(a_value_that_came_before_is_taken_without_a_switch),
         TEST(a_waiter_serves_one_and_no_stranger_wakes_it),
         TEST(a_cancelled_wait_leaves_the_waiter_usable),
+        TEST(a_waiter_is_a_hub_s_while_somebody_waits),
         TEST(wait_tells_what_happened_in_the_order_in_which_it_did),
         TEST(enough_is_enough),
         TEST(one_thing_twice_happens_twice),
