@@ -136,15 +136,25 @@ static void a_waiter_is_a_hub_s_while_somebody_waits(void **state)
     CHECK_EQ(woken_elsewhere(&w), -EXDEV);
     CHECK_EQ(cress_kill(g, CRESS_FOREVER), 0);
     cress_unref(g);
+    CHECK_EQ(woken_elsewhere(&w), 0);
+    CHECK_EQ(cress_waiter_wait(&w, CRESS_FOREVER, &value), 0);
+    CHECK_STR(value, "from elsewhere");
+    CHECK_EQ(cress_waiter_init(&w), 0);
+    CHECK_EQ(cress_waiter_wait(&w, CRESS_MS(1), NULL), -ETIMEDOUT);
+    CHECK_EQ(woken_elsewhere(&w), 0);
+    CHECK_EQ(cress_waiter_init(&w), 0);
     cress_case c = cress_on_waiter(&w);
     cress_iwait it;
     CHECK_EQ(cress_iwait_init(&it, &c, 1), 0);
     CHECK_EQ(woken_elsewhere(&w), -EXDEV);
     cress_iwait_done(&it);
-    CHECK_EQ(cress_waiter_wait(&w, CRESS_MS(1), NULL), -ETIMEDOUT);
     CHECK_EQ(woken_elsewhere(&w), 0);
-    CHECK_EQ(cress_waiter_wait(&w, CRESS_FOREVER, &value), 0);
-    CHECK_STR(value, "from elsewhere");
+    CHECK_EQ(cress_waiter_init(&w), 0);
+    g = cress_spawn(wait_for_value, &w);
+    CHECK_EQ(cress_yield(), 0);
+    CHECK_EQ(cress_hub_destroy(0), 1);
+    CHECK_EQ(woken_elsewhere(&w), 0);
+    cress_unref(g);
 }
 
 /* --- wait ------------------------------------------------------------------------------------ */
