@@ -71,3 +71,15 @@ int cress_offload(int (*fn)(void *arg), void *arg)
     error = offload_wait(&offload_workers, &c.loan, h);
     return error < 0 ? error : c.result;
 }
+
+/* Not 0: who waits for a worker that nobody lets come could not be told, for its hub does not know
+ * what other threads are about to do. */
+int cress_offload_set_size(size_t threads)
+{
+    return threads > 0 ? workers_resize(&offload_workers, threads) : -EINVAL;
+}
+
+size_t cress_offload_size(void)
+{
+    return workers_count(&offload_workers).most;
+}
