@@ -566,6 +566,69 @@ static void without_any_thread_a_call_says_so(void **state)
     in_child(offload_without_threads, NULL);
 }
 
+static atomic_int creations;
+static atomic_bool other_waits;
+
+/* The first thread is refused when the other hub has done all it will, or has to wait for us. */
+static bool first_is_refused_last(const char *what)
+{
+    if (!no_threads(what))
+        return false;
+    if (atomic_fetch_add(&creations, 1) == 0)
+        for (int i = 0; i < 400 && !atomic_load(&other_waits); i++)
+            usleep(500);
+    return true;
+}
+
+static void *offload_nothing(void *arg)
+{
+    struct seen seen = { 0 };
+    (void)arg;
+    int error = cress_offload(look, &seen);
+    CHECK_EQ(seen.calls, 0);
+    return (void *)(intptr_t)error;
+}
+
+static int offload_in_greenlet(void)
+{
+    void *value;
+    cress_greenlet *g = cress_spawn(offload_nothing, NULL);
+    CHECK_EQ(cress_yield(), 0);
+    atomic_store(&other_waits, true);
+    CHECK_EQ(cress_get(g, CRESS_SECONDS(10), &value, NULL), 0);
+    cress_unref(g);
+    CHECK_EQ(cress_hub_destroy(0), 0);
+    return (int)(intptr_t)value;
+}
+
+static void *first_hub(void *arg)
+{
+    (void)arg;
+    CHECK_EQ(cress_yield(), 0);
+    CHECK_EQ((intptr_t)offload_nothing(NULL), -EAGAIN);
+    return NULL;
+}
+
+static void offload_from_two_hubs(void *arg)
+{
+    pthread_t thread;
+    CHECK_EQ(cress_offload_set_size(*(size_t *)arg), 0);
+    cress__fault_hook = first_is_refused_last;
+    CHECK_EQ(pthread_create(&thread, NULL, first_hub, NULL), 0);
+    SOON(atomic_load(&creations) > 0);
+    CHECK_EQ(offload_in_greenlet(), -EAGAIN);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    cress__fault_hook = NULL;
+}
+
+static void without_any_thread_no_hub_waits_for_that_of_another(void **state)
+{
+    (void)state;
+    needs_children();
+    in_child(offload_from_two_hubs, &(size_t){ WORKERS });
+    in_child(offload_from_two_hubs, &(size_t){ 1 });
+}
+
 /* --- how many -------------------------------------------------------------------------------- */
 
 /* Threads of this process that have the name of workers. */
@@ -740,6 +803,7 @@ int main(void)
         TEST(a_child_process_has_workers_of_its_own),
         TEST(a_worker_that_forks_ends_the_child_with_its_call),
         TEST(without_any_thread_a_call_says_so),
+        TEST(without_any_thread_no_hub_waits_for_that_of_another),
         TEST(a_number_of_workers_is_asked_for),
         TEST(more_workers_begin_with_the_calls_that_wait),
         TEST(fewer_workers_end_with_the_calls_that_they_have),
