@@ -326,8 +326,10 @@ int cress_threadpool_apply(cress_threadpool *pool, cress_fn fn, void *arg,
     if ((error = put(pool, false, fn, arg, discard_fn, &job)) < 0)
         return error;
     error = cress_event_wait(&job->back, CRESS_FOREVER);
-    if (error == 0 && value != NULL)
-        error = cress_job_get(job, 0, value);
+    if (error == 0 && value != NULL) { /* no new cancellation point */
+        job->taken = true;
+        *value = job->value;
+    }
     cress_job_free(job);
     return error;
 }

@@ -461,14 +461,17 @@ static void each_result_is_discarded_or_got_exactly_once(void **state)
 struct applied {
     cress_threadpool *pool;
     struct held *held;
-    int said;
+    bool unwanted;
+    int said, next;
     void *value;
 };
 
 static void *applies(void *arg)
 {
     struct applied *a = arg;
-    a->said = cress_threadpool_apply(a->pool, hold_job, a->held, discard, &a->value);
+    void **value = a->unwanted ? NULL : &a->value;
+    a->said = cress_threadpool_apply(a->pool, hold_job, a->held, discard, value);
+    a->next = cress_yield();
     return NULL;
 }
 
@@ -513,6 +516,58 @@ static void a_cancelled_apply_leaves_the_job_to_itself(void **state)
     }
     CHECK_EQ(atomic_load(&held.ended), 2);
     CHECK_EQ(atomic_load(&discards), 2);
+    unmake(pool);
+}
+
+struct kills_after {
+    cress_job *job;
+    cress_greenlet *victim;
+};
+
+static void *kills_after(void *arg)
+{
+    struct kills_after *k = arg;
+    CHECK_EQ(cress_job_get(k->job, CRESS_FOREVER, NULL), 0);
+    CHECK_EQ(cress_kill(k->victim, 0), 0);
+    return NULL;
+}
+
+/* Both jobs are there when the hub looks: who waits for the second is woken, and killed by who
+ * waits for the first before it runs. */
+static void apply_killed_when_its_job_is_back(struct applied *a)
+{
+    struct held first;
+    held_init(&first);
+    struct kills_after k = { .job = put(a->pool, hold_job, &first) };
+    k.victim = cress_spawn(applies, a);
+    CHECK_EQ(cress_go(kills_after, &k), 0);
+    CHECK_EQ(cress_yield(), 0);
+    held_let_go(&first);
+    held_let_go(a->held);
+    SOON(counts_of(a->pool).threads == 0);
+    CHECK_EQ(counts_of(a->pool).jobs, 2);
+    CHECK_EQ(cress_run(CRESS_FOREVER), 0);
+    CHECK_EQ(a->next, -ECANCELED);
+    cress_unref(k.victim);
+    cress_job_free(k.job);
+}
+
+static void what_apply_was_given_it_has_though_it_is_killed_then(void **state)
+{
+    (void)state;
+    cress_threadpool *pool = make(1);
+    struct held held;
+    held_init(&held);
+    atomic_store(&discards, 0);
+    struct applied a = { .pool = pool, .held = &held };
+    apply_killed_when_its_job_is_back(&a);
+    CHECK_EQ(a.said, 0);
+    CHECK(a.value == &held);
+    CHECK_EQ(atomic_load(&discards), 0);
+    a.unwanted = true;
+    apply_killed_when_its_job_is_back(&a);
+    CHECK_EQ(a.said, 0);
+    CHECK_EQ(atomic_load(&discards), 1);
     unmake(pool);
 }
 
@@ -862,6 +917,7 @@ int main(void)
         TEST(each_result_is_discarded_or_got_exactly_once),
         TEST(apply_waits_for_the_value),
         TEST(a_cancelled_apply_leaves_the_job_to_itself),
+        TEST(what_apply_was_given_it_has_though_it_is_killed_then),
         TEST(apply_in_a_worker_is_direct),
         TEST(callbacks_may_spawn_and_not_wait),
         TEST(map_keeps_the_order),
