@@ -6,6 +6,7 @@
 #include "hub/told.h"
 #include "hub/workers.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 
@@ -436,6 +437,102 @@ static void what_nobody_got_is_discarded_with_the_handle(void **state)
 }
 
 enum { ROUNDS = 10000 };
+
+/* Have this thread run on the first processor there is for us, or the second; where there is one
+ * only, it stays where it is. Left to itself a worker that is woken runs where its waker does. */
+static void run_on(const cpu_set_t *allowed, int index)
+{
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    for (size_t cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET(cpu, allowed) && index-- == 0)
+            CPU_SET(cpu, &one);
+    sched_setaffinity(0, sizeof one, &one); /* with none in it, it is refused */
+}
+
+static void *runs_on_the_second(void *allowed)
+{
+    run_on(allowed, 1);
+    return NULL;
+}
+
+/* A job and who gives its handle up meet, each time at another moment. */
+struct meeting {
+    pthread_t owner;
+    atomic_int call, answer;
+    atomic_bool go;
+    bool by_owner; /* who discarded it */
+};
+
+static void *meets(void *arg)
+{
+    struct meeting *m = arg;
+    for (int spins = 0; !atomic_load(&m->go); spins++) {
+        int call = atomic_load(&m->call);
+        if (call != atomic_load(&m->answer))
+            spins = 0;
+        atomic_store(&m->answer, call);
+        if (spins > 2000)
+            sched_yield();
+    }
+    return m;
+}
+
+/* The job has begun and, if there is another processor for it, runs right now. */
+static void meet(struct meeting *m)
+{
+    for (int call = 1; atomic_load(&m->answer) == 0 || call < 5; call++) {
+        atomic_store(&m->call, call);
+        for (int spins = 0; spins < 200; spins++)
+            if (atomic_load(&m->answer) == call)
+                return;
+        sched_yield();
+    }
+}
+
+static void discard_meeting(void *value)
+{
+    struct meeting *m = value;
+    m->by_owner = pthread_equal(m->owner, pthread_self());
+    discard(m);
+}
+
+/* When the handle is given up creeps up to the moment in which the job ends: later each time it was
+ * too early, else earlier; in turns of an empty loop. */
+static void a_result_given_up_just_when_it_comes_is_discarded_once(void **state)
+{
+    (void)state;
+    cress_threadpool_options o = CRESS_THREADPOOL_OPTIONS_INIT;
+    cress_threadpool *pool;
+    o.threads = 1;
+    CHECK_EQ(cress_threadpool_new(&o, &pool), 0);
+    cpu_set_t allowed;
+    CHECK_EQ(sched_getaffinity(0, sizeof allowed, &allowed), 0);
+    run_on(&allowed, 0);
+    CHECK_EQ(cress_threadpool_apply(pool, runs_on_the_second, &allowed, NULL, NULL), 0);
+    atomic_store(&discards, 0);
+    int by_owner = 0, delay = 0;
+    for (int i = 0; i < ROUNDS; i++) {
+        struct meeting m = { .owner = pthread_self() };
+        cress_job *job;
+        CHECK_EQ(cress_threadpool_spawn(pool, meets, &m, discard_meeting, 0, &job), 0);
+        meet(&m);
+        atomic_store(&m.go, true);
+        for (volatile int wait = delay; wait > 0; wait--)
+            continue;
+        cress_job_free(job);
+        CHECK_EQ(cress_threadpool_join(pool, CRESS_SECONDS(20)), 0);
+        CHECK_EQ(atomic_load(&discards), i + 1);
+        by_owner += m.by_owner;
+        delay += m.by_owner ? -delay / 8 : 1 + delay / 16;
+        if (delay > 10000)
+            delay = 0; /* the worker was interrupted, each time, or there is one processor */
+    }
+    printf("%d of %d by the owner\n", by_owner, ROUNDS);
+    CHECK_EQ(sched_setaffinity(0, sizeof allowed, &allowed), 0);
+    CHECK_EQ(cress_threadpool_set_size(pool, 0), 0);
+    unmake(pool);
+}
 
 static void each_result_is_discarded_or_got_exactly_once(void **state)
 {
@@ -914,6 +1011,7 @@ int main(void)
         TEST(a_job_can_be_waited_for_beside_others),
         TEST(killed_who_waits_leaves_at_once_and_the_result_is_discarded),
         TEST(what_nobody_got_is_discarded_with_the_handle),
+        TEST(a_result_given_up_just_when_it_comes_is_discarded_once),
         TEST(each_result_is_discarded_or_got_exactly_once),
         TEST(apply_waits_for_the_value),
         TEST(a_cancelled_apply_leaves_the_job_to_itself),
