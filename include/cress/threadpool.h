@@ -172,7 +172,8 @@ CRESS_API bool cress_job_ready(const cress_job *job);
  */
 CRESS_API void cress_job_free(cress_job *job);
 
-/** A case: the job has ended. NULL: never. */
+/** A case: the job has ended. NULL: never. The hub's thread: elsewhere the wait gives -EXDEV, and
+ * -EOWNERDEAD when the pool's hub has ended. */
 CRESS_API cress_case cress_on_job(cress_job *job);
 
 #ifdef __cplusplus

@@ -17,6 +17,7 @@
 #include "base/alloc.h"
 #include "base/options.h"
 #include "hub/offload.h"
+#include "hub/wait.h"
 
 #include <cress/group.h>
 #include <cress/sync.h>
@@ -46,7 +47,8 @@ struct cress_job {
     void *value; /* the argument, until fn has returned */
     void (*discard)(void *value);
     cress_event back;
-    atomic_uint refs; /* (1) */
+    struct list cases; /* that wait for it */
+    atomic_uint refs;  /* (1) */
     atomic_uint fate;
     bool taken; /* somebody got the value */
     bool takes_room;
@@ -231,6 +233,7 @@ static void settle(struct cress_job *job)
     if (--pool->jobs == 0)
         cress_event_set(&pool->empty);
     cress_event_set(&job->back);
+    cases_fire(&job->cases);
     release(job);
 }
 
@@ -365,9 +368,34 @@ void cress_job_free(cress_job *job)
     release(job);
 }
 
+_Static_assert(sizeof(struct case_node) <= sizeof(((cress_case *)0)->words), "cress_case.words");
+
+static int case_ready(cress_case *c, bool take)
+{
+    (void)take;
+    struct cress_job *job = c->object;
+    int error = check(job->pool);
+    return error < 0 ? error : cress_event_is_set(&job->back);
+}
+
+static int case_links(cress_case *c)
+{
+    struct cress_job *job = c->object;
+    int error = check(job->pool);
+    if (error == 0)
+        cases_add(&job->cases, (struct case_node *)(void *)c->words, c);
+    return error;
+}
+
+static void case_unlinks(cress_case *c)
+{
+    list_remove(&((struct case_node *)(void *)c->words)->node);
+}
+
 cress_case cress_on_job(cress_job *job)
 {
-    return cress_on_event(job != NULL ? &job->back : NULL);
+    static const cress_case_ops ops = { "job", case_ready, case_links, case_unlinks };
+    return cress_on(job != NULL ? &ops : NULL, job);
 }
 
 /* --- map ------------------------------------------------------------------------------------- */

@@ -828,6 +828,35 @@ static void another_thread_may_not_use_it(void **state)
     unmake(pool);
 }
 
+static void *waits_elsewhere(void *arg)
+{
+    cress_case c = cress_on_job(arg);
+    cress_iwait iwait;
+    CHECK_EQ(cress_wait(&c, 1, 1, 0, NULL), -EXDEV);
+    CHECK_EQ(cress_wait(&c, 1, 1, CRESS_MS(1), NULL), -EXDEV);
+    CHECK_EQ(cress_choose(&c, 1, CRESS_MS(1)), -EXDEV);
+    CHECK_EQ(cress_iwait_init(&iwait, &c, 1), -EXDEV);
+    return NULL;
+}
+
+static void another_thread_may_not_wait_for_its_jobs(void **state)
+{
+    (void)state;
+    cress_threadpool *pool = make(1);
+    struct held held;
+    held_init(&held);
+    pthread_t thread;
+    cress_job *job = put(pool, hold_job, &held);
+    CHECK_EQ(pthread_create(&thread, NULL, waits_elsewhere, job), 0);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    held_let_go(&held);
+    CHECK(value_of(job) == &held);
+    CHECK_EQ(pthread_create(&thread, NULL, waits_elsewhere, job), 0);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    cress_job_free(job);
+    unmake(pool);
+}
+
 /* --- ends ------------------------------------------------------------------------------------ */
 
 static void run_waits_for_jobs(void **state)
@@ -903,6 +932,8 @@ static void leave_a_pool(void)
     CHECK_EQ(cress_hub_destroy(CRESS_FOREVER), 0); /* waits for greenlets, not for jobs */
     CHECK_EQ(cress_threadpool_spawn(left_pool, same, NULL, NULL, 0, NULL), -EOWNERDEAD);
     CHECK_EQ(cress_job_get(left_job, 0, NULL), -EOWNERDEAD);
+    cress_case c = cress_on_job(left_job);
+    CHECK_EQ(cress_wait(&c, 1, 1, CRESS_MS(1), NULL), -EOWNERDEAD);
 }
 
 static void a_pool_outlives_its_hub_without_being_of_use(void **state)
@@ -1021,6 +1052,7 @@ int main(void)
         TEST(map_keeps_the_order),
         TEST(a_cancelled_map_waits_for_what_runs_and_begins_no_more),
         TEST(another_thread_may_not_use_it),
+        TEST(another_thread_may_not_wait_for_its_jobs),
         TEST(run_waits_for_jobs),
         TEST(a_pool_that_nobody_can_raise_is_a_deadlock),
         TEST(a_freed_pool_brings_its_jobs_to_their_end),
