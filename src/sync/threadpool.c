@@ -175,6 +175,18 @@ static int wait_for(struct cress_threadpool *pool, cress_event *event, cress_tim
 
 /* --- its end, its size ----------------------------------------------------------------------- */
 
+/* Have threads for what is queued, if it has none. */
+static int give_threads(struct cress_threadpool *pool)
+{
+    struct workers_counts w = workers_count(&pool->workers);
+    if (w.most > 0 && w.threads > 0)
+        return 0;
+    int error = workers_resize(&pool->workers, w.most > 0 ? w.most : 1);
+    if (error < 0)
+        workers_resize(&pool->workers, w.most);
+    return error;
+}
+
 int cress_threadpool_free(cress_threadpool *pool)
 {
     if (pool == NULL)
@@ -185,11 +197,8 @@ int cress_threadpool_free(cress_threadpool *pool)
     bool alive = error == 0;
     if (alive && pool->waiting > 0)
         return -EBUSY;
-    bool unmanned = workers_count(&pool->workers).most == 0;
-    if (unmanned && (error = workers_resize(&pool->workers, 1)) < 0) {
-        workers_resize(&pool->workers, 0);
+    if ((error = give_threads(pool)) < 0)
         return error;
-    }
     if (alive)
         recount(pool);
     workers_unref(&pool->workers);
