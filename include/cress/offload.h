@@ -28,8 +28,8 @@
 extern "C" {
 #endif
 
-/** Call fn(arg) in a worker thread of the process (10 at most, any number may wait for them), and
- * wait until it has returned. The hub goes on meanwhile.
+/** Call fn(arg) in a worker thread of the process, and wait until it has returned. The hub goes on
+ * meanwhile. There are cress_offload_size() workers at most; any number of calls may wait for them.
  *
  * Cancelled before a worker has begun with it: -ECANCELED, and fn is never called. From then on
  * nothing cancels it, for arg may lie on the caller's stack: the cancellation meets the next call.
@@ -42,6 +42,19 @@ extern "C" {
  *         for one; -EINVAL, fn is NULL; -EPERM, in a callback
  */
 CRESS_API int cress_offload(int (*fn)(void *arg), void *arg);
+
+/** Have at most so many workers, 10 unless this is called. It is one number for all threads; a
+ * child process begins with that of its parent. More are made as calls need them, those that wait
+ * already included; workers above the number end with the call that they have.
+ *
+ * Never switches. Any thread, with a hub or without, callbacks too.
+ *
+ * @return 0; -EINVAL, threads is 0: calls would wait for ever
+ */
+CRESS_API int cress_offload_set_size(size_t threads);
+
+/** How many workers there may be. Never switches. Any thread. */
+CRESS_API size_t cress_offload_size(void);
 
 #ifdef __cplusplus
 }

@@ -11,6 +11,10 @@
  * job goes on, and what it returns is discarded. For a call whose argument lies with the caller
  * there is cress_offload(), see cress/offload.h; what is said there of threads, signals and fork(2)
  * holds for pools, too.
+ *
+ * A job keeps cress_run() going until it has ended, unless a daemon greenlet has put it in; then
+ * only while somebody who is no daemon waits for it, or for its pool. What is queued in a pool of
+ * size 0 keeps nobody: who waits for it in main is told -EDEADLK when nothing else is left.
  */
 #ifndef CRESS_THREADPOOL_H
 #define CRESS_THREADPOOL_H
@@ -58,25 +62,27 @@ CRESS_API int cress_threadpool_new(const cress_threadpool_options *options, cres
  *
  * Never switches. The hub's thread, or any once that hub has ended. NULL is allowed.
  *
- * @return 0; -EBUSY, somebody waits for room in it, or to join it; -EXDEV
+ * @return 0; -EBUSY, somebody waits for room in it, to join it, or in a map; -EAGAIN, there is no
+ *         thread for the queued jobs of one whose size is 0, and the system has none; -EXDEV; after
+ *         any of these but 0 the pool is as it was
  */
 CRESS_API int cress_threadpool_free(cress_threadpool *pool);
 
 /** Have fn(arg) called by a worker. As many jobs may wait in the queue as there are threads; when
  * there are more the caller waits for room, those who came first first.
  *
- * On success arg is the job's. What fn returns is for cress_job_get(), unless the job is given up
- * before: then discard is called with it, once, by the worker or by who gives the job up. discard
- * may be NULL, and must be callable in any thread, as free(3) is.
+ * On success arg is the job's; after any error it is the caller's. What fn returns is for
+ * cress_job_get(), unless the job is given up before: then discard is called with it, once, by the
+ * worker or by who gives the job up. discard may be NULL, and must be callable in any thread, as
+ * free(3) is.
  *
- * Switches only if there is no room. A cancellation point if it waits: -ECANCELED, and arg is the
- * caller's. The hub's thread.
+ * Switches only if there is no room. A cancellation point if it waits. The hub's thread.
  *
  * @param out  a handle, to be given to cress_job_free(); NULL: the job is given up at once
  * @return 0; -ETIMEDOUT; -EAGAIN, timeout is 0 and there is no room, or no thread could be started
- *         and there is none; -ECANCELED; -EDEADLK, main waits, the size is 0, and nobody can raise
- *         it; -EINVAL; -EPERM, waiting in a callback; -EXDEV, also from a worker; -EOWNERDEAD, the
- *         pool's hub has ended; -ENOMEM
+ *         and there is none; -ECANCELED; -EDEADLK, main waits for room, the size is 0, and nobody
+ *         can raise it; -EINVAL; -EPERM, waiting in a callback; -EXDEV, also from a worker;
+ *         -EOWNERDEAD, the pool's hub has ended; -ENOMEM
  */
 CRESS_API int cress_threadpool_spawn(cress_threadpool *pool, cress_fn fn, void *arg,
                                      void (*discard)(void *value), cress_time timeout,
@@ -86,14 +92,19 @@ CRESS_API int cress_threadpool_spawn(cress_threadpool *pool, cress_fn fn, void *
  * anyhow. In a worker of this pool fn is called directly, so that a full pool does not wait for
  * itself.
  *
- * A cancelled call gives the job up: it runs all the same, arg is the job's, and what fn returns is
- * discarded. That holds whenever this gives -ECANCELED.
+ * A cancelled call gives the job up: it runs all the same, and what fn returns is discarded. That
+ * holds whenever this gives -ECANCELED. So it is with -EDEADLK, but that the job waits until the
+ * pool has threads again, or is freed.
+ *
+ * With 0, -ECANCELED and -EDEADLK arg is the job's: fn has been called with it, or will be. With
+ * all other errors it is the caller's: fn is never called.
  *
  * Switches. A cancellation point. The hub's thread, and the pool's workers.
  *
  * @param value  NULL, then what fn returned is discarded; written on success only
- * @return 0; -ECANCELED; -EAGAIN, no thread; -EINVAL; -EPERM, in a callback; -EXDEV; -EOWNERDEAD;
- *         -ENOMEM; after any of these but the first arg is the caller's
+ * @return 0; -ECANCELED; -EDEADLK, main waits, the pool has no threads, and nobody can raise its
+ *         size; -EAGAIN, no thread could be started and there is none; -EINVAL; -EPERM, in a
+ *         callback; -EXDEV; -EOWNERDEAD; -ENOMEM
  */
 CRESS_API int cress_threadpool_apply(cress_threadpool *pool, cress_fn fn, void *arg,
                                      void (*discard)(void *value), void **value);
@@ -102,14 +113,15 @@ CRESS_API int cress_threadpool_apply(cress_threadpool *pool, cress_fn fn, void *
  * for all. Other jobs of the pool have their turns between them. In a worker of this pool fn is
  * called directly.
  *
- * A cancelled call begins no more of them, and waits for those that run, as cress_offload() does:
- * so the args are the caller's again when it returns, and the results that are not NULL, too.
+ * After an error no more of them are begun, and those that run are waited for, as cress_offload()
+ * does: so the args are the caller's again whenever this returns, and the results that are not NULL
+ * are his, too.
  *
  * Switches. A cancellation point. The hub's thread, and the pool's workers.
  *
  * @param results  NULL; or n values in the order of the args, always written, NULL for what did not
  *                 run
- * @return 0; otherwise as cress_threadpool_apply(): some did not run
+ * @return 0; otherwise the first error, of those of cress_threadpool_apply(): some did not run
  */
 CRESS_API int cress_threadpool_map(cress_threadpool *pool, cress_fn fn, void *const *args, size_t n,
                                    void **results);
@@ -118,7 +130,9 @@ CRESS_API int cress_threadpool_map(cress_threadpool *pool, cress_fn fn, void *co
  *
  * Switches unless there is none. A cancellation point. The hub's thread.
  *
- * @return 0; -ETIMEDOUT; -EAGAIN, timeout is 0; -ECANCELED; -EINVAL; -EPERM; -EXDEV; -EOWNERDEAD
+ * @return 0; -ETIMEDOUT; -EAGAIN, timeout is 0; -ECANCELED; -EDEADLK, main waits, the pool has no
+ *         threads, and nobody can raise its size; -EINVAL; -EPERM, in a callback; -EXDEV;
+ *         -EOWNERDEAD
  */
 CRESS_API int cress_threadpool_join(cress_threadpool *pool, cress_time timeout);
 
@@ -156,7 +170,8 @@ CRESS_API int cress_threadpool_stats(cress_threadpool *pool, cress_threadpool_co
  *
  * Switches unless it has ended. A cancellation point; the job goes on. The hub's thread.
  *
- * @return 0; -ETIMEDOUT; -EAGAIN, timeout is 0; -ECANCELED; -EINVAL; -EPERM, in a callback; -EXDEV;
+ * @return 0; -ETIMEDOUT; -EAGAIN, timeout is 0; -ECANCELED; -EDEADLK, main waits, the pool has no
+ *         threads, and nobody can raise its size; -EINVAL; -EPERM, in a callback; -EXDEV;
  *         -EOWNERDEAD, the pool's hub has ended; or in a child process, the job is the parent's
  */
 CRESS_API int cress_job_get(cress_job *job, cress_time timeout, void **value);
@@ -172,7 +187,8 @@ CRESS_API bool cress_job_ready(const cress_job *job);
  */
 CRESS_API void cress_job_free(cress_job *job);
 
-/** A case: the job has ended. NULL: never. */
+/** A case: the job has ended. NULL: never. The hub's thread: elsewhere the wait gives -EXDEV, and
+ * -EOWNERDEAD when the pool's hub has ended. */
 CRESS_API cress_case cress_on_job(cress_job *job);
 
 #ifdef __cplusplus

@@ -47,7 +47,7 @@ void lent_begin(struct lent *lent, struct cress_hub *h, const char *what)
     lent->errand.lent = true;
     lent->errand.back = back;
     lent->errand.lost = lost;
-    errand_begin(&lent->errand, h, !(lent->co->flags & CORO_DAEMON));
+    errand_begin(&lent->errand, h, !lent->uncounted && !(lent->co->flags & CORO_DAEMON));
 }
 
 void lent_undo(struct lent *lent)

@@ -19,12 +19,13 @@ struct lent {
     struct wait_info info;
     bool (*take_back)(struct lent *lent); /* false: it has begun */
     void (*over)(struct lent *lent);      /* its greenlet was dropped, and nobody has it any more */
+    bool uncounted;                       /* whoever asks sees to what keeps cress_run() going */
     cress_coro *co;                       /* who waits; NULL: dropped */
     bool done;
 };
 
-/* Before the other thread is asked; take_back and over are set, the latter may be NULL. what: in a
- * few words. */
+/* Before the other thread is asked; take_back, over and uncounted are set, over may be NULL. what:
+ * in a few words. */
 void lent_begin(struct lent *lent, struct cress_hub *h, const char *what);
 
 /* It could not be asked. */

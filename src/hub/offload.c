@@ -19,7 +19,7 @@ static bool take_back(struct lent *lent)
     return workers_take_back(loan->workers, &loan->job);
 }
 
-int offload_wait(struct workers *workers, struct loan *loan, struct cress_hub *h)
+int offload_begin(struct workers *workers, struct loan *loan, struct cress_hub *h)
 {
     int error = scope_point(h, h->thread->current);
     if (error < 0)
@@ -27,13 +27,10 @@ int offload_wait(struct workers *workers, struct loan *loan, struct cress_hub *h
     loan->job.done = done;
     loan->workers = workers;
     loan->lent.take_back = take_back;
-    loan->lent.over = NULL;
     lent_begin(&loan->lent, h, "for an offloaded call");
-    if (unlikely((error = workers_put(workers, &loan->job)) < 0)) {
+    if (unlikely((error = workers_put(workers, &loan->job)) < 0))
         lent_undo(&loan->lent);
-        return error;
-    }
-    return lent_wait(&loan->lent, h);
+    return error;
 }
 
 /* --- for everybody --------------------------------------------------------------------------- */
@@ -68,6 +65,19 @@ int cress_offload(int (*fn)(void *arg), void *arg)
     if (error < 0)
         return error;
     struct call c = { .loan.job.run = call, .fn = fn, .arg = arg };
-    error = offload_wait(&offload_workers, &c.loan, h);
+    if ((error = offload_begin(&offload_workers, &c.loan, h)) == 0)
+        error = lent_wait(&c.loan.lent, h);
     return error < 0 ? error : c.result;
+}
+
+/* Not 0: who waits for a worker that nobody lets come could not be told, for its hub does not know
+ * what other threads are about to do. */
+int cress_offload_set_size(size_t threads)
+{
+    return threads > 0 ? workers_resize(&offload_workers, threads) : -EINVAL;
+}
+
+size_t cress_offload_size(void)
+{
+    return workers_count(&offload_workers).most;
 }

@@ -13,8 +13,8 @@ struct loan {
     struct workers *workers;
 };
 
-/* Have loan->job.run called by one of the workers, and wait. The caller may block here. 0;
- * -ECANCELED, it was not called; or what workers_put() says. */
-int offload_wait(struct workers *workers, struct loan *loan, struct cress_hub *h);
+/* Have loan->job.run called by one of the workers. The caller may block here. 0, lent_wait() comes
+ * next; -ECANCELED; or what workers_put() says. */
+int offload_begin(struct workers *workers, struct loan *loan, struct cress_hub *h);
 
 #endif

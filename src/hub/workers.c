@@ -150,17 +150,11 @@ static void *work(void *arg)
     return NULL;
 }
 
-/* Start so many threads, or as many as there shall be. The lock is held before and after. */
-static int start_threads(struct workers *w, size_t n)
+/* One more. */
+static int start_thread(struct workers *w)
 {
-    int error = 0;
-    for (; n > 0 && error == 0 && w->threads < w->most; n--) {
-        w->threads++;
-        unlock(w); /* a new thread takes the system a while */
-        error = helper_start(work, w, w->stack_size);
-        lock(w);
-        w->threads -= error < 0;
-    }
+    int error = helper_start(work, w, w->stack_size); /* locked: see (1) */
+    w->threads += error == 0;
     return error;
 }
 
@@ -177,9 +171,11 @@ int workers_put(struct workers *w, struct job *job)
             pthread_cond_signal(&w->work);
         return 0;
     }
-    int error = start_threads(w, 1);
-    if (error < 0 && (w->threads > 0 || !take_out(w, job))) /* (3) */
+    int error = w->threads < w->most ? start_thread(w) : 0;
+    if (w->threads > 0)
         error = 0;
+    if (error < 0)
+        take_out(w, job); /* (3) */
     unlock(w);
     return error;
 }
@@ -197,7 +193,13 @@ int workers_resize(struct workers *w, size_t most)
     lock(w);
     w->most = most;
     pthread_cond_broadcast(&w->work); /* some may have to end */
-    int error = start_threads(w, w->queued > w->idle ? w->queued - w->idle : 0);
+    int error = 0;
+    size_t n = w->queued > w->idle ? w->queued - w->idle : 0;
+    for (; n > 0 && w->threads < w->most && error == 0; n--) {
+        error = start_thread(w);
+        unlock(w); /* let them begin, one after the other */
+        lock(w);
+    }
     if (w->threads > 0 || w->queued == 0)
         error = 0;
     unlock(w);

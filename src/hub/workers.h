@@ -6,7 +6,9 @@
  * A thread is started when there are more jobs in the queue than threads that wait for one. It ends
  * when it has had nothing to do for the idle time, or there are more than there shall be.
  *
- * (1) All but `forks` is under the lock, which is held for a few lines, and never while a job runs.
+ * (1) All but `forks` is under the lock, which is held for a few lines, and never while a job runs;
+ *     but also while a thread is made. So one that is counted is there: nobody leaves his job to a
+ *     thread that then cannot be made.
  * (2) `idle` counts the threads that wait, also those that were woken and have not run yet: their
  *     jobs are in the queue as long.
  * (3) With the queue not empty there is a thread, unless there shall be none.

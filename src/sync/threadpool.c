@@ -13,15 +13,21 @@
  *     when neither is left and no thread.
  * (3) `room` has as many units as jobs may be put in. When the size was lowered below what is in,
  *     `owed` of them are missing: they are not given back.
+ * (4) A pool counts in loop.refs, as a wait for a descriptor does, while something comes of it by
+ *     itself that somebody wants who is no daemon. Something comes: a job or a call of map is under
+ *     way, and not all that are lie in the queue of a pool that has no threads. Somebody wants it:
+ *     who has put it in, or who waits for anything of the pool's.
  */
 #include "base/alloc.h"
 #include "base/options.h"
 #include "hub/offload.h"
+#include "hub/wait.h"
 
 #include <cress/group.h>
 #include <cress/sync.h>
 #include <cress/threadpool.h>
 
+#include <errno.h>
 #include <string.h>
 
 struct cress_threadpool {
@@ -33,7 +39,12 @@ struct cress_threadpool {
     size_t waiting; /* for room, or to join, */
     unsigned forks; /* as of this one: in a child nobody does */
     size_t jobs;    /* that have not come back */
+    size_t calls;   /* of map, so too */
     cress_event empty;
+    size_t wanted;   /* (4): jobs, calls and cases of no daemon */
+    size_t watchers; /* so too: who waits; as of `forks` */
+    bool may_starve; /* the size is or was 0, or no thread could be made */
+    bool counted;    /* in loop.refs */
 };
 
 enum fate { ENDED = 1, GIVEN_UP = 2 };
@@ -46,11 +57,13 @@ struct cress_job {
     void *value; /* the argument, until fn has returned */
     void (*discard)(void *value);
     cress_event back;
-    atomic_uint refs; /* (1) */
+    struct list cases; /* that wait for it */
+    atomic_uint refs;  /* (1) */
     atomic_uint fate;
     bool taken; /* somebody got the value */
     bool takes_room;
-    bool lost; /* with the parent */
+    bool wanted; /* (4) */
+    bool lost;   /* with the parent */
 };
 
 enum { THREADS = 10, MAX_THREADS = 1024, IN_QUEUE = 2 /* running and queued, for each thread */ };
@@ -106,9 +119,72 @@ static int check(struct cress_threadpool *pool)
         return hub_has_ended(pool->hub) ? -EOWNERDEAD : -EXDEV;
     if (unlikely(pool->forks != cress__forks)) {
         pool->forks = cress__forks;
-        pool->waiting = 0;
+        pool->waiting = pool->watchers = 0;
     }
     return 0;
+}
+
+/* --- what keeps the hub going, see (4) ------------------------------------------------------- */
+
+/* Whether what is under way will come. That a queue has no threads is changed by this thread only,
+ * which puts more in, or sets the size. */
+static bool will_come(struct cress_threadpool *pool, size_t under_way)
+{
+    if (likely(!pool->may_starve))
+        return true;
+    struct workers_counts w = workers_count(&pool->workers);
+    return under_way > w.queued || (w.most > 0 && w.threads > 0);
+}
+
+/* Something of that has changed. */
+static void recount(struct cress_threadpool *pool)
+{
+    size_t under_way = pool->jobs + pool->calls;
+    bool counts = under_way > 0 && pool->wanted + pool->watchers > 0 && will_come(pool, under_way);
+    pool->hub->loop.refs += (size_t)counts - (size_t)pool->counted;
+    pool->counted = counts;
+}
+
+static bool is_no_daemon(const struct cress_threadpool *pool)
+{
+    return !(pool->hub->thread->current->flags & CORO_DAEMON);
+}
+
+/* Before and after a wait. */
+static bool watch(struct cress_threadpool *pool)
+{
+    bool counts = is_no_daemon(pool);
+    pool->watchers += counts;
+    recount(pool);
+    return counts;
+}
+
+static void unwatch(struct cress_threadpool *pool, bool counts)
+{
+    pool->watchers -= counts;
+    recount(pool);
+}
+
+static int wait_for(struct cress_threadpool *pool, cress_event *event, cress_time timeout)
+{
+    bool counts = watch(pool);
+    int error = cress_event_wait(event, timeout);
+    unwatch(pool, counts);
+    return error;
+}
+
+/* --- its end, its size ----------------------------------------------------------------------- */
+
+/* Have threads for what is queued, if it has none. */
+static int give_threads(struct cress_threadpool *pool)
+{
+    struct workers_counts w = workers_count(&pool->workers);
+    if (w.most > 0 && w.threads > 0)
+        return 0;
+    int error = workers_resize(&pool->workers, w.most > 0 ? w.most : 1);
+    if (error < 0)
+        workers_resize(&pool->workers, w.most);
+    return error;
 }
 
 int cress_threadpool_free(cress_threadpool *pool)
@@ -118,10 +194,13 @@ int cress_threadpool_free(cress_threadpool *pool)
     int error = check(pool);
     if (error == -EXDEV)
         return error;
-    if (error == 0 && pool->waiting > 0)
+    bool alive = error == 0;
+    if (alive && pool->waiting > 0)
         return -EBUSY;
-    if (workers_count(&pool->workers).most == 0)
-        workers_resize(&pool->workers, 1);
+    if ((error = give_threads(pool)) < 0)
+        return error;
+    if (alive)
+        recount(pool);
     workers_unref(&pool->workers);
     return 0;
 }
@@ -152,10 +231,12 @@ int cress_threadpool_set_size(cress_threadpool *pool, size_t threads)
         return -EINVAL;
     size_t before = workers_count(&pool->workers).most;
     error = workers_resize(&pool->workers, threads);
+    pool->may_starve |= threads == 0 || error < 0;
     if (threads > before)
         give_room(pool, IN_QUEUE * (threads - before));
     else
         take_room(pool, IN_QUEUE * (before - threads));
+    recount(pool);
     return error;
 }
 
@@ -165,7 +246,7 @@ int cress_threadpool_join(cress_threadpool *pool, cress_time timeout)
     if (error < 0)
         return error;
     pool->waiting++;
-    error = cress_event_wait(&pool->empty, timeout);
+    error = wait_for(pool, &pool->empty, timeout);
     pool->waiting--;
     return error;
 }
@@ -223,14 +304,24 @@ static void done(struct job *node)
         release(job); /* (1) */
 }
 
+/* To the pool. */
+static void job_is_over(struct cress_job *job)
+{
+    struct cress_threadpool *pool = job->pool;
+    pool->wanted -= job->wanted;
+    if (--pool->jobs == 0)
+        cress_event_set(&pool->empty);
+}
+
 static void settle(struct cress_job *job)
 {
     struct cress_threadpool *pool = job->pool;
     if (job->takes_room)
         give_room(pool, 1);
-    if (--pool->jobs == 0)
-        cress_event_set(&pool->empty);
+    job_is_over(job);
     cress_event_set(&job->back);
+    cases_fire(&job->cases);
+    recount(pool);
     release(job);
 }
 
@@ -256,7 +347,6 @@ static int put(struct cress_threadpool *pool, bool takes_room, cress_fn fn, void
     struct cress_job *job = cress__calloc(1, sizeof *job);
     if (job == NULL)
         return -ENOMEM;
-    const cress_coro *self = pool->hub->thread->current;
     job->job.run = run;
     job->job.done = done;
     job->errand.back = came_back;
@@ -266,21 +356,23 @@ static int put(struct cress_threadpool *pool, bool takes_room, cress_fn fn, void
     job->value = arg;
     job->discard = discard_fn;
     job->takes_room = takes_room;
+    job->wanted = is_no_daemon(pool);
     atomic_init(&job->refs, out != NULL ? 2 : 1);
     atomic_init(&job->fate, out != NULL ? 0 : GIVEN_UP);
     workers_ref(&pool->workers);
     pool->jobs++;
+    pool->wanted += job->wanted;
     cress_event_clear(&pool->empty);
-    errand_begin(&job->errand, pool->hub, !(self->flags & CORO_DAEMON));
+    errand_begin(&job->errand, pool->hub, false); /* (4) */
     int error = workers_put(&pool->workers, &job->job);
     if (error == 0) {
+        recount(pool);
         if (out != NULL)
             *out = job;
         return 0;
     }
     errand_end(&job->errand);
-    if (--pool->jobs == 0)
-        cress_event_set(&pool->empty);
+    job_is_over(job);
     workers_unref(&pool->workers);
     cress__free(job);
     return error;
@@ -295,7 +387,9 @@ int cress_threadpool_spawn(cress_threadpool *pool, cress_fn fn, void *arg,
     if (error < 0)
         return error;
     pool->waiting++;
+    bool counts = watch(pool);
     error = cress_sem_acquire(&pool->room, timeout);
+    unwatch(pool, counts);
     pool->waiting--;
     if (error < 0)
         return error;
@@ -325,9 +419,11 @@ int cress_threadpool_apply(cress_threadpool *pool, cress_fn fn, void *arg,
     struct cress_job *job;
     if ((error = put(pool, false, fn, arg, discard_fn, &job)) < 0)
         return error;
-    error = cress_event_wait(&job->back, CRESS_FOREVER);
-    if (error == 0 && value != NULL)
-        error = cress_job_get(job, 0, value);
+    error = wait_for(pool, &job->back, CRESS_FOREVER);
+    if (error == 0 && value != NULL) { /* no new cancellation point */
+        job->taken = true;
+        *value = job->value;
+    }
     cress_job_free(job);
     return error;
 }
@@ -338,7 +434,7 @@ int cress_job_get(cress_job *job, cress_time timeout, void **value)
 {
     int error = job != NULL ? check(job->pool) : -EINVAL;
     if (error == 0)
-        error = cress_event_wait(&job->back, timeout);
+        error = wait_for(job->pool, &job->back, timeout);
     if (error < 0)
         return error;
     if (job->lost)
@@ -363,9 +459,48 @@ void cress_job_free(cress_job *job)
     release(job);
 }
 
+/* What a case keeps while it waits. */
+struct on_job {
+    struct case_node node;
+    bool counts;
+};
+_Static_assert(sizeof(struct on_job) <= sizeof(((cress_case *)0)->words), "cress_case.words");
+
+static int case_ready(cress_case *c, bool take)
+{
+    (void)take;
+    struct cress_job *job = c->object;
+    int error = check(job->pool);
+    return error < 0 ? error : cress_event_is_set(&job->back);
+}
+
+static int case_links(cress_case *c)
+{
+    struct cress_job *job = c->object;
+    struct on_job *on = (struct on_job *)(void *)c->words;
+    int error = check(job->pool);
+    if (error < 0)
+        return error;
+    *on = (struct on_job){ .counts = case_counts(c) };
+    cases_add(&job->cases, &on->node, c);
+    job->pool->wanted += on->counts;
+    recount(job->pool);
+    return 0;
+}
+
+static void case_unlinks(cress_case *c)
+{
+    struct cress_job *job = c->object;
+    struct on_job *on = (struct on_job *)(void *)c->words;
+    list_remove(&on->node.node);
+    job->pool->wanted -= on->counts;
+    recount(job->pool);
+}
+
 cress_case cress_on_job(cress_job *job)
 {
-    return cress_on_event(job != NULL ? &job->back : NULL);
+    static const cress_case_ops ops = { "job", case_ready, case_links, case_unlinks };
+    return cress_on(job != NULL ? &ops : NULL, job);
 }
 
 /* --- map ------------------------------------------------------------------------------------- */
@@ -382,6 +517,8 @@ struct map {
 
 struct map_call {
     struct loan loan;
+    struct cress_threadpool *pool;
+    bool wanted; /* (4) */
     cress_fn fn;
     void *value;
 };
@@ -392,19 +529,61 @@ static void map_one(struct job *job)
     call->value = call->fn(call->value);
 }
 
+static void call_is_over(struct map_call *call)
+{
+    call->pool->calls--;
+    call->pool->wanted -= call->wanted;
+    recount(call->pool);
+}
+
+static void dropped(struct lent *lent)
+{
+    call_is_over(container_of(lent, struct map_call, loan.lent));
+}
+
+static int make_call(struct map_call *call)
+{
+    struct cress_threadpool *pool = call->pool;
+    call->loan.job.run = map_one;
+    call->loan.lent.over = dropped;
+    call->loan.lent.uncounted = true;
+    call->wanted = is_no_daemon(pool);
+    int error = offload_begin(&pool->workers, &call->loan, pool->hub);
+    if (error < 0)
+        return error;
+    pool->calls++;
+    pool->wanted += call->wanted;
+    recount(pool);
+    error = lent_wait(&call->loan.lent, pool->hub);
+    call_is_over(call);
+    return error;
+}
+
 static void *map_some(void *arg)
 {
     struct map *map = arg;
     while (map->next < map->n && map->error == 0) {
         size_t i = map->next++;
-        struct map_call call = { .loan.job.run = map_one, .fn = map->fn, .value = map->args[i] };
-        int error = offload_wait(&map->pool->workers, &call.loan, map->pool->hub);
+        struct map_call call = { .pool = map->pool, .fn = map->fn, .value = map->args[i] };
+        int error = make_call(&call);
         if (error == 0 && map->results != NULL)
             map->results[i] = call.value;
         if (error < 0 && map->error == 0)
             map->error = error;
     }
     return NULL;
+}
+
+/* Nobody of it runs any more when this returns, whatever it says. */
+static int join_all(struct map *map, cress_group *group)
+{
+    int error;
+    while ((error = cress_group_join(group, CRESS_FOREVER)) == -EDEADLK) {
+        if (map->error == 0)
+            map->error = error;
+        cress_group_kill(group, 0); /* all are in the queue */
+    }
+    return error;
 }
 
 static int map_in_greenlets(struct map *map)
@@ -418,7 +597,7 @@ static int map_in_greenlets(struct map *map)
     if (error < 0 && map->error == 0)
         map->error = error;
     map->pool->waiting++;
-    error = cress_group_join(&group, CRESS_FOREVER);
+    error = join_all(map, &group);
     map->pool->waiting--;
     cress_group_done(&group);
     return error < 0 ? error : map->error;

@@ -7,6 +7,7 @@
 #include "hub/told.h"
 #include "hub/workers.h"
 
+#include <dirent.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -565,6 +566,215 @@ static void without_any_thread_a_call_says_so(void **state)
     in_child(offload_without_threads, NULL);
 }
 
+static atomic_int creations;
+static atomic_bool other_waits;
+
+/* The first thread is refused when the other hub has done all it will, or has to wait for us. */
+static bool first_is_refused_last(const char *what)
+{
+    if (!no_threads(what))
+        return false;
+    if (atomic_fetch_add(&creations, 1) == 0)
+        for (int i = 0; i < 400 && !atomic_load(&other_waits); i++)
+            usleep(500);
+    return true;
+}
+
+static void *offload_nothing(void *arg)
+{
+    struct seen seen = { 0 };
+    (void)arg;
+    int error = cress_offload(look, &seen);
+    CHECK_EQ(seen.calls, 0);
+    return (void *)(intptr_t)error;
+}
+
+static int offload_in_greenlet(void)
+{
+    void *value;
+    cress_greenlet *g = cress_spawn(offload_nothing, NULL);
+    CHECK_EQ(cress_yield(), 0);
+    atomic_store(&other_waits, true);
+    CHECK_EQ(cress_get(g, CRESS_SECONDS(10), &value, NULL), 0);
+    cress_unref(g);
+    CHECK_EQ(cress_hub_destroy(0), 0);
+    return (int)(intptr_t)value;
+}
+
+static void *first_hub(void *arg)
+{
+    (void)arg;
+    CHECK_EQ(cress_yield(), 0);
+    CHECK_EQ((intptr_t)offload_nothing(NULL), -EAGAIN);
+    return NULL;
+}
+
+static void offload_from_two_hubs(void *arg)
+{
+    pthread_t thread;
+    CHECK_EQ(cress_offload_set_size(*(size_t *)arg), 0);
+    cress__fault_hook = first_is_refused_last;
+    CHECK_EQ(pthread_create(&thread, NULL, first_hub, NULL), 0);
+    SOON(atomic_load(&creations) > 0);
+    CHECK_EQ(offload_in_greenlet(), -EAGAIN);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    cress__fault_hook = NULL;
+}
+
+static void without_any_thread_no_hub_waits_for_that_of_another(void **state)
+{
+    (void)state;
+    needs_children();
+    in_child(offload_from_two_hubs, &(size_t){ WORKERS });
+    in_child(offload_from_two_hubs, &(size_t){ 1 });
+}
+
+/* --- how many -------------------------------------------------------------------------------- */
+
+/* Threads of this process that have the name of workers. */
+static size_t workers_alive(void)
+{
+    size_t n = 0;
+    DIR *tasks = opendir("/proc/self/task");
+    CHECK(tasks != NULL);
+    for (struct dirent *task; (task = readdir(tasks)) != NULL;) {
+        char path[300], name[32] = "";
+        snprintf(path, sizeof path, "/proc/self/task/%s/comm", task->d_name);
+        FILE *file = fopen(path, "r");
+        if (file == NULL)
+            continue; /* it has ended, or is none */
+        n += fgets(name, sizeof name, file) != NULL && strcmp(name, "cress-offload\n") == 0;
+        fclose(file);
+    }
+    closedir(tasks);
+    return n;
+}
+
+static void begin_calls(struct held *held, cress_greenlet **g, int n)
+{
+    held_init(held);
+    for (int i = 0; i < n; i++)
+        g[i] = cress_spawn(offload_held, held);
+    CHECK_EQ(cress_yield(), 0);
+}
+
+static void end_calls(struct held *held, cress_greenlet **g, int n)
+{
+    for (int i = 0; i < n; i++)
+        held_let_go(held);
+    CHECK_EQ(cress_joinall(g, (size_t)n, CRESS_SECONDS(20), NULL, NULL), 0);
+    CHECK_EQ(atomic_load(&held->ended), n);
+    for (int i = 0; i < n; i++)
+        cress_unref(g[i]);
+}
+
+static void a_number_of_workers_is_asked_for(void **state)
+{
+    (void)state;
+    CHECK_EQ(cress_offload_size(), WORKERS);
+    CHECK_EQ(cress_offload_set_size(0), -EINVAL);
+    CHECK_EQ(cress_offload_size(), WORKERS);
+    CHECK_EQ(cress_offload_set_size(3), 0);
+    CHECK_EQ(cress_offload_size(), 3);
+    CHECK_EQ(cress_offload_set_size(WORKERS), 0);
+}
+
+static void more_workers_begin_with_the_calls_that_wait(void **state)
+{
+    (void)state;
+    struct held held;
+    cress_greenlet *g[WORKERS + 3];
+    begin_calls(&held, g, WORKERS + 3);
+    for (int i = 0; i < WORKERS; i++)
+        held_begun(&held);
+    CHECK_EQ(cress_offload_set_size(WORKERS + 2), 0);
+    held_begun(&held);
+    held_begun(&held);
+    usleep(2000);
+    CHECK_EQ(atomic_load(&held.calls), WORKERS + 2);
+    CHECK_EQ(workers_alive(), WORKERS + 2);
+    end_calls(&held, g, WORKERS + 3);
+    CHECK_EQ(cress_offload_set_size(WORKERS), 0);
+    SOON(workers_alive() <= WORKERS);
+}
+
+static void fewer_workers_end_with_the_calls_that_they_have(void **state)
+{
+    (void)state;
+    struct held held;
+    cress_greenlet *g[WORKERS + 3];
+    begin_calls(&held, g, WORKERS + 3);
+    for (int i = 0; i < WORKERS; i++)
+        held_begun(&held);
+    CHECK_EQ(cress_offload_set_size(1), 0);
+    CHECK_EQ(workers_alive(), WORKERS);
+    for (int i = 0; i < WORKERS; i++)
+        held_let_go(&held);
+    held_begun(&held); /* the next one, by the worker that is left */
+    SOON(workers_alive() == 1);
+    CHECK_EQ(atomic_load(&held.calls), WORKERS + 1);
+    end_calls(&held, g, WORKERS + 3);
+    CHECK_EQ(cress_offload_set_size(WORKERS), 0);
+}
+
+static void *sets_the_size(void *size)
+{
+    CHECK_EQ(cress_offload_set_size(*(size_t *)size), 0);
+    CHECK_EQ(cress_offload_size(), *(size_t *)size);
+    CHECK(cress_hub_current() == NULL);
+    return NULL;
+}
+
+static void any_thread_may_say_how_many(void **state)
+{
+    (void)state;
+    struct held held;
+    cress_greenlet *g[2];
+    pthread_t thread;
+    size_t size = 2;
+    CHECK_EQ(cress_offload_set_size(1), 0);
+    SOON(workers_alive() <= 1);
+    begin_calls(&held, g, 2);
+    held_begun(&held);
+    CHECK_EQ(pthread_create(&thread, NULL, sets_the_size, &size), 0);
+    held_begun(&held); /* the hub has done nothing for it */
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    end_calls(&held, g, 2);
+    CHECK_EQ(cress_offload_set_size(WORKERS), 0);
+}
+
+static void begin_three(struct held *held, size_t workers)
+{
+    cress_greenlet *g[3];
+    begin_calls(held, g, 3);
+    for (size_t i = 0; i < workers; i++)
+        held_begun(held);
+    usleep(2000);
+    CHECK_EQ(atomic_load(&held->calls), workers);
+    CHECK_EQ(workers_alive(), workers);
+    end_calls(held, g, 3);
+}
+
+static void offload_with_the_parents_size(void *arg)
+{
+    struct held held;
+    CHECK_EQ(cress_offload_size(), *(size_t *)arg);
+    begin_three(&held, *(size_t *)arg);
+    CHECK_EQ(cress_offload_set_size(1), 0);
+    SOON(workers_alive() == 1);
+    begin_three(&held, 1);
+}
+
+static void a_child_process_begins_with_the_number_of_its_parent(void **state)
+{
+    (void)state;
+    needs_children();
+    CHECK_EQ(cress_offload_set_size(2), 0);
+    in_child(offload_with_the_parents_size, &(size_t){ 2 });
+    CHECK_EQ(cress_offload_size(), 2);
+    CHECK_EQ(cress_offload_set_size(WORKERS), 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_teardown(name, end)
@@ -593,6 +803,12 @@ int main(void)
         TEST(a_child_process_has_workers_of_its_own),
         TEST(a_worker_that_forks_ends_the_child_with_its_call),
         TEST(without_any_thread_a_call_says_so),
+        TEST(without_any_thread_no_hub_waits_for_that_of_another),
+        TEST(a_number_of_workers_is_asked_for),
+        TEST(more_workers_begin_with_the_calls_that_wait),
+        TEST(fewer_workers_end_with_the_calls_that_they_have),
+        TEST(any_thread_may_say_how_many),
+        TEST(a_child_process_begins_with_the_number_of_its_parent),
     };
     return RUN_TESTS_APART(tests);
 }

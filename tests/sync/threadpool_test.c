@@ -6,8 +6,10 @@
 #include "hub/told.h"
 #include "hub/workers.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/wait.h>
 
 static int end(void **state)
 {
@@ -437,6 +439,102 @@ static void what_nobody_got_is_discarded_with_the_handle(void **state)
 
 enum { ROUNDS = 10000 };
 
+/* Have this thread run on the first processor there is for us, or the second; where there is one
+ * only, it stays where it is. Left to itself a worker that is woken runs where its waker does. */
+static void run_on(const cpu_set_t *allowed, int index)
+{
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    for (size_t cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET(cpu, allowed) && index-- == 0)
+            CPU_SET(cpu, &one);
+    sched_setaffinity(0, sizeof one, &one); /* with none in it, it is refused */
+}
+
+static void *runs_on_the_second(void *allowed)
+{
+    run_on(allowed, 1);
+    return NULL;
+}
+
+/* A job and who gives its handle up meet, each time at another moment. */
+struct meeting {
+    pthread_t owner;
+    atomic_int call, answer;
+    atomic_bool go;
+    bool by_owner; /* who discarded it */
+};
+
+static void *meets(void *arg)
+{
+    struct meeting *m = arg;
+    for (int spins = 0; !atomic_load(&m->go); spins++) {
+        int call = atomic_load(&m->call);
+        if (call != atomic_load(&m->answer))
+            spins = 0;
+        atomic_store(&m->answer, call);
+        if (spins > 2000)
+            sched_yield();
+    }
+    return m;
+}
+
+/* The job has begun and, if there is another processor for it, runs right now. */
+static void meet(struct meeting *m)
+{
+    for (int call = 1; atomic_load(&m->answer) == 0 || call < 5; call++) {
+        atomic_store(&m->call, call);
+        for (int spins = 0; spins < 200; spins++)
+            if (atomic_load(&m->answer) == call)
+                return;
+        sched_yield();
+    }
+}
+
+static void discard_meeting(void *value)
+{
+    struct meeting *m = value;
+    m->by_owner = pthread_equal(m->owner, pthread_self());
+    discard(m);
+}
+
+/* When the handle is given up creeps up to the moment in which the job ends: later each time it was
+ * too early, else earlier; in turns of an empty loop. */
+static void a_result_given_up_just_when_it_comes_is_discarded_once(void **state)
+{
+    (void)state;
+    cress_threadpool_options o = CRESS_THREADPOOL_OPTIONS_INIT;
+    cress_threadpool *pool;
+    o.threads = 1;
+    CHECK_EQ(cress_threadpool_new(&o, &pool), 0);
+    cpu_set_t allowed;
+    CHECK_EQ(sched_getaffinity(0, sizeof allowed, &allowed), 0);
+    run_on(&allowed, 0);
+    CHECK_EQ(cress_threadpool_apply(pool, runs_on_the_second, &allowed, NULL, NULL), 0);
+    atomic_store(&discards, 0);
+    int by_owner = 0, delay = 0;
+    for (int i = 0; i < ROUNDS; i++) {
+        struct meeting m = { .owner = pthread_self() };
+        cress_job *job;
+        CHECK_EQ(cress_threadpool_spawn(pool, meets, &m, discard_meeting, 0, &job), 0);
+        meet(&m);
+        atomic_store(&m.go, true);
+        for (volatile int wait = delay; wait > 0; wait--)
+            continue;
+        cress_job_free(job);
+        CHECK_EQ(cress_threadpool_join(pool, CRESS_SECONDS(20)), 0);
+        CHECK_EQ(atomic_load(&discards), i + 1);
+        by_owner += m.by_owner;
+        delay += m.by_owner ? -delay / 8 : 1 + delay / 16;
+        if (delay > 10000)
+            delay = 0; /* the worker was interrupted, each time, or there is one processor */
+    }
+    printf("%d of %d by the owner\n", by_owner, ROUNDS);
+    CHECK_EQ(sched_setaffinity(0, sizeof allowed, &allowed), 0);
+    CHECK_EQ(cress_threadpool_set_size(pool, 0), 0);
+    unmake(pool);
+}
+
 static void each_result_is_discarded_or_got_exactly_once(void **state)
 {
     (void)state;
@@ -461,14 +559,17 @@ static void each_result_is_discarded_or_got_exactly_once(void **state)
 struct applied {
     cress_threadpool *pool;
     struct held *held;
-    int said;
+    bool unwanted;
+    int said, next;
     void *value;
 };
 
 static void *applies(void *arg)
 {
     struct applied *a = arg;
-    a->said = cress_threadpool_apply(a->pool, hold_job, a->held, discard, &a->value);
+    void **value = a->unwanted ? NULL : &a->value;
+    a->said = cress_threadpool_apply(a->pool, hold_job, a->held, discard, value);
+    a->next = cress_yield();
     return NULL;
 }
 
@@ -513,6 +614,58 @@ static void a_cancelled_apply_leaves_the_job_to_itself(void **state)
     }
     CHECK_EQ(atomic_load(&held.ended), 2);
     CHECK_EQ(atomic_load(&discards), 2);
+    unmake(pool);
+}
+
+struct kills_after {
+    cress_job *job;
+    cress_greenlet *victim;
+};
+
+static void *kills_after(void *arg)
+{
+    struct kills_after *k = arg;
+    CHECK_EQ(cress_job_get(k->job, CRESS_FOREVER, NULL), 0);
+    CHECK_EQ(cress_kill(k->victim, 0), 0);
+    return NULL;
+}
+
+/* Both jobs are there when the hub looks: who waits for the second is woken, and killed by who
+ * waits for the first before it runs. */
+static void apply_killed_when_its_job_is_back(struct applied *a)
+{
+    struct held first;
+    held_init(&first);
+    struct kills_after k = { .job = put(a->pool, hold_job, &first) };
+    k.victim = cress_spawn(applies, a);
+    CHECK_EQ(cress_go(kills_after, &k), 0);
+    CHECK_EQ(cress_yield(), 0);
+    held_let_go(&first);
+    held_let_go(a->held);
+    SOON(counts_of(a->pool).threads == 0);
+    CHECK_EQ(counts_of(a->pool).jobs, 2);
+    CHECK_EQ(cress_run(CRESS_FOREVER), 0);
+    CHECK_EQ(a->next, -ECANCELED);
+    cress_unref(k.victim);
+    cress_job_free(k.job);
+}
+
+static void what_apply_was_given_it_has_though_it_is_killed_then(void **state)
+{
+    (void)state;
+    cress_threadpool *pool = make(1);
+    struct held held;
+    held_init(&held);
+    atomic_store(&discards, 0);
+    struct applied a = { .pool = pool, .held = &held };
+    apply_killed_when_its_job_is_back(&a);
+    CHECK_EQ(a.said, 0);
+    CHECK(a.value == &held);
+    CHECK_EQ(atomic_load(&discards), 0);
+    a.unwanted = true;
+    apply_killed_when_its_job_is_back(&a);
+    CHECK_EQ(a.said, 0);
+    CHECK_EQ(atomic_load(&discards), 1);
     unmake(pool);
 }
 
@@ -676,6 +829,166 @@ static void another_thread_may_not_use_it(void **state)
     unmake(pool);
 }
 
+static void *waits_elsewhere(void *arg)
+{
+    cress_case c = cress_on_job(arg);
+    cress_iwait iwait;
+    CHECK_EQ(cress_wait(&c, 1, 1, 0, NULL), -EXDEV);
+    CHECK_EQ(cress_wait(&c, 1, 1, CRESS_MS(1), NULL), -EXDEV);
+    CHECK_EQ(cress_choose(&c, 1, CRESS_MS(1)), -EXDEV);
+    CHECK_EQ(cress_iwait_init(&iwait, &c, 1), -EXDEV);
+    return NULL;
+}
+
+static void another_thread_may_not_wait_for_its_jobs(void **state)
+{
+    (void)state;
+    cress_threadpool *pool = make(1);
+    struct held held;
+    held_init(&held);
+    pthread_t thread;
+    cress_job *job = put(pool, hold_job, &held);
+    CHECK_EQ(pthread_create(&thread, NULL, waits_elsewhere, job), 0);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    held_let_go(&held);
+    CHECK(value_of(job) == &held);
+    CHECK_EQ(pthread_create(&thread, NULL, waits_elsewhere, job), 0);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    cress_job_free(job);
+    unmake(pool);
+}
+
+/* --- daemons --------------------------------------------------------------------------------- */
+
+/* Has put in a job that is held and one that comes then, and waits. */
+struct daemon {
+    cress_threadpool *pool;
+    struct held held;
+    cress_job *job;
+    cress_greenlet *g;
+};
+
+static void *puts_and_sleeps(void *arg)
+{
+    struct daemon *d = arg;
+    d->job = put(d->pool, hold_job, &d->held);
+    CHECK_EQ(cress_threadpool_spawn(d->pool, same, NULL, NULL, 0, NULL), 0); /* no room is left */
+    CHECK_EQ(cress_sleep(CRESS_FOREVER), -ECANCELED);
+    return NULL;
+}
+
+static void daemon_begin(struct daemon *d)
+{
+    cress_spawn_options o = CRESS_SPAWN_OPTIONS_INIT;
+    *d = (struct daemon){ .pool = make(1) };
+    held_init(&d->held);
+    o.daemon = true;
+    CHECK_EQ(cress_spawn_with(&o, puts_and_sleeps, d, &d->g), 0);
+    CHECK_EQ(cress_yield(), 0);
+    held_begun(&d->held);
+}
+
+static void daemon_end(struct daemon *d)
+{
+    CHECK_EQ(cress_kill(d->g, CRESS_FOREVER), 0);
+    cress_unref(d->g);
+    cress_job_free(d->job);
+    unmake(d->pool);
+}
+
+static void *lets_go(void *arg)
+{
+    usleep(3000); /* they have begun to wait */
+    held_let_go(arg);
+    return NULL;
+}
+
+static pthread_t let_go_soon(struct held *held)
+{
+    pthread_t thread;
+    CHECK_EQ(pthread_create(&thread, NULL, lets_go, held), 0);
+    return thread;
+}
+
+static void a_daemons_job_keeps_nobody(void **state)
+{
+    (void)state;
+    struct daemon d;
+    daemon_begin(&d);
+    cress_case c = cress_on_job(d.job);
+    CHECK_EQ(cress_wait(&c, 1, 1, CRESS_MS(1), NULL), 0); /* who has waited does not either */
+    CHECK_EQ(cress_job_get(d.job, CRESS_MS(1), NULL), -ETIMEDOUT);
+    told = (struct told){ 0 };
+    CHECK_EQ(cress_hub_set_error_hook(NULL, told_hook, &told), 0);
+    CHECK_EQ(cress_run(CRESS_FOREVER), 0);
+    CHECK_EQ(cress_park(CRESS_FOREVER), -EDEADLK);
+    held_let_go(&d.held);
+    daemon_end(&d);
+}
+
+static int gets_from_main(struct daemon *d)
+{
+    return cress_job_get(d->job, CRESS_FOREVER, NULL);
+}
+
+static int joins_from_main(struct daemon *d)
+{
+    return cress_threadpool_join(d->pool, CRESS_FOREVER);
+}
+
+static int waits_from_main(struct daemon *d)
+{
+    cress_case c = cress_on_job(d->job);
+    return cress_wait(&c, 1, 1, CRESS_FOREVER, NULL) == 1 ? 0 : -1;
+}
+
+static int chooses_from_main(struct daemon *d)
+{
+    cress_case c = cress_on_job(d->job);
+    return cress_choose(&c, 1, CRESS_FOREVER);
+}
+
+static int iterates_from_main(struct daemon *d)
+{
+    cress_case c = cress_on_job(d->job);
+    cress_iwait iwait;
+    CHECK_EQ(cress_iwait_init(&iwait, &c, 1), 0);
+    ssize_t index = cress_iwait_next(&iwait, CRESS_FOREVER);
+    cress_iwait_done(&iwait);
+    return (int)index;
+}
+
+static int waits_for_room(struct daemon *d)
+{
+    return cress_threadpool_spawn(d->pool, same, NULL, NULL, CRESS_FOREVER, NULL);
+}
+
+static int runs_who_waits(struct daemon *d)
+{
+    cress_greenlet *g = cress_spawn(gets, d->job);
+    int left = cress_run(CRESS_FOREVER);
+    CHECK_EQ(cress_ready(g), left == 0);
+    cress_unref(g);
+    return left;
+}
+
+static void who_waits_for_a_daemons_job_is_told_of_no_deadlock(void **state)
+{
+    (void)state;
+    static int (*const waits[])(struct daemon *) = {
+        gets_from_main,     joins_from_main, waits_from_main, chooses_from_main,
+        iterates_from_main, waits_for_room,  runs_who_waits,
+    };
+    for (size_t i = 0; i < sizeof waits / sizeof waits[0]; i++) {
+        struct daemon d;
+        daemon_begin(&d);
+        pthread_t thread = let_go_soon(&d.held);
+        CHECK_EQ(waits[i](&d), 0);
+        CHECK_EQ(pthread_join(thread, NULL), 0);
+        daemon_end(&d);
+    }
+}
+
 /* --- ends ------------------------------------------------------------------------------------ */
 
 static void run_waits_for_jobs(void **state)
@@ -702,6 +1015,95 @@ static void a_pool_that_nobody_can_raise_is_a_deadlock(void **state)
     CHECK_EQ(cress_hub_set_error_hook(NULL, told_hook, &told), 0);
     CHECK_EQ(cress_threadpool_set_size(pool, 0), 0);
     CHECK_EQ(cress_threadpool_spawn(pool, same, NULL, NULL, CRESS_FOREVER, NULL), -EDEADLK);
+    unmake(pool);
+}
+
+static void who_waits_for_what_is_queued_without_threads_is_told_of_the_deadlock(void **state)
+{
+    (void)state;
+    cress_threadpool *pool = make(1);
+    cress_job *job;
+    void *args[3] = { "a", "b", "c" }, *results[3] = { pool, pool, pool };
+    told = (struct told){ 0 };
+    CHECK_EQ(cress_hub_set_error_hook(NULL, told_hook, &told), 0);
+    struct held held;
+    held_init(&held);
+    fill(pool, &held, 1);
+    held_begun(&held);
+    CHECK_EQ(cress_threadpool_spawn(pool, same, "value", discard, 0, &job), 0);
+    CHECK_EQ(cress_threadpool_set_size(pool, 0), 0);
+    pthread_t thread = let_go_soon(&held);
+    atomic_store(&discards, 0);
+    CHECK_EQ(cress_job_get(job, CRESS_FOREVER, NULL), -EDEADLK); /* when the first has come back */
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    CHECK_EQ(atomic_load(&held.ended), 1);
+    CHECK_EQ(counts_of(pool).jobs, 1);
+    CHECK_EQ(cress_threadpool_join(pool, CRESS_FOREVER), -EDEADLK);
+    CHECK_EQ(cress_threadpool_apply(pool, same, "applied", discard, NULL), -EDEADLK);
+    CHECK_EQ(counts_of(pool).queued, 2);
+    CHECK_EQ(cress_threadpool_map(pool, same, args, 3, results), -EDEADLK);
+    CHECK(results[0] == NULL && results[1] == NULL && results[2] == NULL);
+    CHECK_EQ(counts_of(pool).queued, 2);
+    cress_case c = cress_on_job(job);
+    CHECK_EQ(cress_wait(&c, 1, 1, CRESS_FOREVER, NULL), -EDEADLK);
+    CHECK_EQ(cress_run(CRESS_FOREVER), 0);
+    CHECK_EQ(atomic_load(&discards), 0);
+    CHECK_EQ(cress_threadpool_set_size(pool, 1), 0);
+    CHECK_STR(value_of(job), "value");
+    cress_job_free(job);
+    CHECK_EQ(cress_threadpool_join(pool, CRESS_FOREVER), 0);
+    CHECK_EQ(atomic_load(&discards), 1); /* what was applied in vain */
+    unmake(pool);
+}
+
+static void *raises_later(void *arg)
+{
+    CHECK_EQ(cress_sleep(CRESS_MS(1)), 0);
+    CHECK_EQ(cress_threadpool_set_size(arg, 1), 0);
+    return NULL;
+}
+
+static void who_waits_for_what_is_queued_can_be_helped(void **state)
+{
+    (void)state;
+    cress_threadpool *pool = make(1);
+    void *value, *args[3] = { "a", "b", "c" }, *results[3];
+    for (int i = 0; i < 2; i++) {
+        CHECK_EQ(cress_threadpool_set_size(pool, 0), 0);
+        CHECK_EQ(cress_go(raises_later, pool), 0);
+        if (i == 0)
+            CHECK_EQ(cress_threadpool_apply(pool, same, "value", NULL, &value), 0);
+        else
+            CHECK_EQ(cress_threadpool_map(pool, same, args, 3, results), 0);
+    }
+    CHECK_STR(value, "value");
+    CHECK_STR(results[2], "c");
+    unmake(pool);
+}
+
+static void a_map_in_a_greenlet_stays_blocked_and_goes_on(void **state)
+{
+    (void)state;
+    cress_threadpool *pool = make(1);
+    struct held held;
+    held_init(&held);
+    struct mapped m = { .pool = pool, .said = 1 };
+    for (int i = 0; i < 5; i++)
+        m.args[i] = &held;
+    CHECK_EQ(cress_go(maps, &m), 0);
+    CHECK_EQ(cress_yield(), 0);
+    CHECK_EQ(cress_yield(), 0);
+    held_begun(&held);
+    CHECK_EQ(cress_threadpool_set_size(pool, 0), 0);
+    held_let_go(&held);
+    CHECK_EQ(cress_run(CRESS_FOREVER), 2); /* it, and who waits for the second */
+    CHECK_EQ(m.said, 1);
+    for (int i = 1; i < 5; i++)
+        held_let_go(&held);
+    CHECK_EQ(cress_threadpool_set_size(pool, 1), 0);
+    CHECK_EQ(cress_run(CRESS_FOREVER), 0);
+    CHECK_EQ(m.said, 0);
+    CHECK_EQ(atomic_load(&held.ended), 5);
     unmake(pool);
 }
 
@@ -751,6 +1153,8 @@ static void leave_a_pool(void)
     CHECK_EQ(cress_hub_destroy(CRESS_FOREVER), 0); /* waits for greenlets, not for jobs */
     CHECK_EQ(cress_threadpool_spawn(left_pool, same, NULL, NULL, 0, NULL), -EOWNERDEAD);
     CHECK_EQ(cress_job_get(left_job, 0, NULL), -EOWNERDEAD);
+    cress_case c = cress_on_job(left_job);
+    CHECK_EQ(cress_wait(&c, 1, 1, CRESS_MS(1), NULL), -EOWNERDEAD);
 }
 
 static void a_pool_outlives_its_hub_without_being_of_use(void **state)
@@ -814,6 +1218,88 @@ static void a_child_process_can_use_the_pool_without_the_parents_jobs(void **sta
     CHECK_EQ(atomic_load(&held.ended), 3);
 }
 
+static void *puts_held(void *arg)
+{
+    CHECK_EQ(cress_threadpool_spawn(forked.pool, hold_job, arg, NULL, 0, NULL), 0);
+    return NULL;
+}
+
+static void run_in_child(void *arg)
+{
+    (void)arg;
+    CHECK_EQ(cress_run(CRESS_FOREVER), 0);
+    struct held held;
+    held_init(&held);
+    cress_spawn_options o = CRESS_SPAWN_OPTIONS_INIT;
+    o.daemon = true;
+    CHECK_EQ(cress_spawn_with(&o, puts_held, &held, NULL), 0);
+    CHECK_EQ(cress_yield(), 0);
+    held_begun(&held);
+    CHECK_EQ(cress_run(CRESS_FOREVER), 0); /* a daemon's job: who waited is in the parent */
+    held_let_go(&held);
+    unmake(forked.pool);
+}
+
+static void *forks_between(void *arg)
+{
+    struct foreign *f = arg;
+    cress_case c = cress_on_job(f->job);
+    cress_iwait iwait;
+    CHECK_EQ(cress_iwait_init(&iwait, &c, 1), 0);
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        CHECK_EQ(counts_of(f->pool).jobs, 0);
+        CHECK_EQ(cress_iwait_next(&iwait, CRESS_FOREVER), 0);
+        cress_iwait_done(&iwait);
+        CHECK_EQ(cress_park(CRESS_FOREVER), -EDEADLK);
+        cress_job_free(f->job);
+        unmake(f->pool);
+        _exit(0);
+    }
+    int status;
+    while (waitpid(child, &status, 0) < 0)
+        CHECK_EQ(errno, EINTR);
+    CHECK_EQ(status, 0);
+    cress_iwait_done(&iwait);
+    return NULL;
+}
+
+static void a_child_process_is_kept_by_nothing_of_its_parents(void **state)
+{
+    (void)state;
+    needs_children();
+    struct held held;
+    held_init(&held);
+    struct mapped m = { .pool = make(1) };
+    for (int i = 0; i < 5; i++)
+        m.args[i] = &held;
+    CHECK_EQ(cress_go(maps, &m), 0);
+    CHECK_EQ(cress_yield(), 0);
+    CHECK_EQ(cress_yield(), 0);
+    held_begun(&held);
+    forked.pool = m.pool;
+    cress_job *job = put(m.pool, same, "value");
+    CHECK_EQ(cress_go(gets, job), 0);
+    CHECK_EQ(cress_yield(), 0);
+    in_child(run_in_child, NULL);
+    for (int i = 0; i < 5; i++)
+        held_let_go(&held);
+    CHECK_EQ(cress_run(CRESS_FOREVER), 0);
+    CHECK_EQ(m.said, 0);
+    cress_job_free(job);
+    struct foreign f = { .pool = m.pool, .job = put(m.pool, hold_job, &held) };
+    held_begun(&held);
+    told = (struct told){ 0 };
+    CHECK_EQ(cress_hub_set_error_hook(NULL, told_hook, &told), 0);
+    CHECK_EQ(cress_go(forks_between, &f), 0);
+    CHECK_EQ(cress_run(CRESS_MS(1)), -ETIMEDOUT);
+    held_let_go(&held);
+    CHECK_EQ(cress_run(CRESS_FOREVER), 0);
+    cress_job_free(f.job);
+    unmake(m.pool);
+}
+
 /* --- no thread ------------------------------------------------------------------------------- */
 
 static bool no_threads(const char *what)
@@ -840,6 +1326,29 @@ static void without_any_thread_nothing_is_put_in(void **state)
     unmake(pool);
 }
 
+static void a_pool_whose_jobs_get_no_thread_is_not_freed(void **state)
+{
+    (void)state;
+    cress_threadpool *pool = make(1);
+    told = (struct told){ 0 };
+    CHECK_EQ(cress_hub_set_error_hook(NULL, told_hook, &told), 0);
+    atomic_store(&discards, 0);
+    CHECK_EQ(cress_threadpool_set_size(pool, 0), 0);
+    CHECK_EQ(cress_threadpool_apply(pool, same, "value", discard, NULL), -EDEADLK);
+    cress__fault_hook = no_threads;
+    CHECK_EQ(cress_threadpool_free(pool), -EAGAIN);
+    CHECK_EQ(counts_of(pool).most, 0);
+    CHECK_EQ(cress_threadpool_set_size(pool, 1), -EAGAIN);
+    CHECK_EQ(cress_threadpool_free(pool), -EAGAIN);
+    CHECK_EQ(cress_threadpool_join(pool, CRESS_FOREVER), -EDEADLK);
+    CHECK_EQ(cress_threadpool_spawn(pool, same, NULL, NULL, 0, NULL), -EAGAIN);
+    cress__fault_hook = NULL;
+    CHECK_EQ(counts_of(pool).queued, 1);
+    CHECK_EQ(cress_threadpool_free(pool), 0);
+    SOON(atomic_load(&discards) == 1);
+    CHECK_EQ(cress_run(CRESS_FOREVER), 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_teardown(name, end)
@@ -859,20 +1368,30 @@ int main(void)
         TEST(a_job_can_be_waited_for_beside_others),
         TEST(killed_who_waits_leaves_at_once_and_the_result_is_discarded),
         TEST(what_nobody_got_is_discarded_with_the_handle),
+        TEST(a_result_given_up_just_when_it_comes_is_discarded_once),
         TEST(each_result_is_discarded_or_got_exactly_once),
         TEST(apply_waits_for_the_value),
         TEST(a_cancelled_apply_leaves_the_job_to_itself),
+        TEST(what_apply_was_given_it_has_though_it_is_killed_then),
         TEST(apply_in_a_worker_is_direct),
         TEST(callbacks_may_spawn_and_not_wait),
         TEST(map_keeps_the_order),
         TEST(a_cancelled_map_waits_for_what_runs_and_begins_no_more),
         TEST(another_thread_may_not_use_it),
+        TEST(another_thread_may_not_wait_for_its_jobs),
+        TEST(a_daemons_job_keeps_nobody),
+        TEST(who_waits_for_a_daemons_job_is_told_of_no_deadlock),
         TEST(run_waits_for_jobs),
         TEST(a_pool_that_nobody_can_raise_is_a_deadlock),
+        TEST(who_waits_for_what_is_queued_without_threads_is_told_of_the_deadlock),
+        TEST(who_waits_for_what_is_queued_can_be_helped),
+        TEST(a_map_in_a_greenlet_stays_blocked_and_goes_on),
         TEST(a_freed_pool_brings_its_jobs_to_their_end),
         TEST(a_pool_outlives_its_hub_without_being_of_use),
         TEST(a_child_process_can_use_the_pool_without_the_parents_jobs),
+        TEST(a_child_process_is_kept_by_nothing_of_its_parents),
         TEST(without_any_thread_nothing_is_put_in),
+        TEST(a_pool_whose_jobs_get_no_thread_is_not_freed),
     };
     return RUN_TESTS_APART(tests);
 }
