@@ -274,8 +274,8 @@ bool loop_told(const cress_loop *loop)
     return atomic_load(&loop->noticed) != NULL;
 }
 
-/* We are about to wait, or somebody is: from now on others wake us. Whether they have told something
- * before. */
+/* We are about to wait, or somebody is: from now on others wake us. Whether they have told
+ * something before. */
 static bool told_before(cress_loop *loop)
 {
     step_writes(&loop->asleep);
