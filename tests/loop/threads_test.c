@@ -270,7 +270,7 @@ static void who_sleeps_is_woken_with_one_call(void **state)
     CHECK_EQ(cress_hub_destroy(0), 0);
 }
 
-/* --- a post at the very moment ----------------------------------------------------------------- */
+/* --- a post at the very moment ---------------------------------------------------------------- */
 
 enum { MOMENTS = 100000 };
 

@@ -337,7 +337,7 @@ static const struct poller_ops model = {
     .wake = model_wakes,
 };
 
-/* Somebody else's loop waits for the descriptor of this actor's hub: it looks, and takes nothing. */
+/* Somebody else's loop waits for the descriptor of this actor's hub: looks, and takes nothing. */
 static inline void waits_for_hub_fd(cress_time next)
 {
     struct actor *a = &orders.actors[orders.current];
