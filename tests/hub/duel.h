@@ -36,8 +36,8 @@ static void *duel_greenlet(void *arg)
     return NULL;
 }
 
-/* When it is cancelled creeps up to the moment in which it begins: later each time it was too early,
- * else earlier; in turns of an empty loop. */
+/* When it is cancelled creeps up to the moment in which it begins: later each time it was too
+ * early, else earlier; in turns of an empty loop. */
 static void duel(duel_call *call, void *data)
 {
     int ran = 0, delay = 0;
