@@ -147,8 +147,8 @@ typedef struct cress_join_options {
  *
  * @param ended  if not NULL: how many had ended, always written
  * @return 0; -ETIMEDOUT; -EAGAIN; -ECANCELED; -EDEADLK, the caller is among those that must end, or
- *         as cress_join(); -EINVAL; -EPERM; -EXDEV; -EOWNERDEAD, one that counts was ended by the end
- *         of its hub; -ENOMEM, -EMFILE; or a greenlet's error
+ *         as cress_join(); -EINVAL; -EPERM; -EXDEV; -EOWNERDEAD, one was ended by the end of its
+ *         hub; -ENOMEM, -EMFILE; or a greenlet's error
  */
 CRESS_API int cress_joinall(cress_greenlet *const *gs, size_t n, cress_time timeout,
                             const cress_join_options *options, size_t *ended);

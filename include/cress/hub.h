@@ -102,8 +102,8 @@ CRESS_API int cress_run(cress_time timeout);
  * Switches. A cancellation point. Any thread; the caller's hub is made if need be.
  *
  * @return what fn returned; 0 or its error if it called cress_exit() or cress_exit_error();
- *         -ECANCELED; -EOWNERDEAD, that hub ends or has ended, before fn was called or while it waited;
- *         -EINVAL; -EPERM, in a callback; -ENOMEM; -EMFILE
+ *         -ECANCELED; -EOWNERDEAD, that hub ends or has ended, before fn was called or while it
+ *         waited; -EINVAL; -EPERM, in a callback; -ENOMEM; -EMFILE
  */
 CRESS_API int cress_call_on(cress_hub *hub, int (*fn)(void *arg), void *arg);
 

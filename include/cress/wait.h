@@ -99,13 +99,14 @@ typedef struct cress_iwait {
     uintptr_t words[20];
 } cress_iwait;
 
-/** Begin. The cases must live until cress_iwait_done(), or the hub ends. What is waited for counts
- * until then as if somebody waited all the time: cress_run() goes on for a descriptor, a timer, or
- * what other threads may do, and nothing is a deadlock meanwhile.
+/** Begin. The cases must live until it ends: by cress_iwait_done(), with the hub, or when whoever
+ * began it leaves by cress_exit(); in a child process also when that is not who forked. Until then
+ * what is waited for counts as if somebody waited all the time: cress_run() goes on for a
+ * descriptor, a timer, or what other threads may do, and nothing is a deadlock.
  *
- * In a child process that is gone on with by whoever began it, if that is who forked; else it ends.
+ * Never switches. The hub's thread.
  *
- * Never switches. The hub's thread. @return 0; -EINVAL; -EXDEV, -EBADF and the like: what a kind says
+ * @return 0; -EINVAL; -EMFILE, -ENOMEM; -EXDEV, -EBADF and the like: what a kind says
  */
 CRESS_API int cress_iwait_init(cress_iwait *iwait, cress_case *cases, size_t n);
 

@@ -3,6 +3,7 @@
 #include "hub/extra.h"
 #include "hub/scope.h"
 #include "hub/shared.h"
+#include "hub/wait.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -92,6 +93,7 @@ static int leave(void *value, int error)
     if (g == NULL)
         return -EPERM;
     greenlet_clear(self);
+    iwaits_end(h, self, false);
     if (self == h->main_co) {
         if (error < 0)
             hub_report(h, g, "main failed", error);

@@ -76,7 +76,7 @@ void hub_on_fork(struct cress_loop *loop)
     cress__closed &= ~CLOSED_FORKED;
     outside_after_fork(h);
     h->main_co = t->current;
-    iwaits_end(h, h->main_co);
+    iwaits_end(h, h->main_co, true);
     h->look_below = 0;
     if (h->ending && h->main_co != &t->native) { /* that is the parent's main's */
         h->ending = false;

@@ -371,7 +371,7 @@ static void drop_raw(struct cress_hub *h)
 /* What may hold on to a frame of one of them goes first. */
 static void drop_all(struct cress_hub *h)
 {
-    iwaits_end(h, NULL);
+    iwaits_end(h, NULL, true);
     hub_each_greenlet(h, drop_greenlet, h);
     drop_raw(h);
 }

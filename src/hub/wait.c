@@ -394,12 +394,12 @@ static void end_iwait(struct iwait *it)
     it->wait.hub = NULL;
 }
 
-void iwaits_end(struct cress_hub *h, const cress_coro *but)
+void iwaits_end(struct cress_hub *h, const cress_coro *co, bool others)
 {
     for (struct list *n = h->iwaits.next, *next; n != &h->iwaits; n = next) {
         next = n->next;
         struct iwait *it = container_of(n, struct iwait, open);
-        if (but == NULL || it->begun != but)
+        if ((it->begun != co) == others)
             end_iwait(it);
     }
 }

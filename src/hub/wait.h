@@ -84,9 +84,9 @@ static inline bool case_takes(cress_case *c)
     return case_core(c)->wait->takes;
 }
 
-/* End each cress_iwait that is open in the hub, but for those which `but` has begun: what it was
- * linked to outlives the hub, or in a child process whoever would have ended it. NULL: each. */
-void iwaits_end(struct cress_hub *h, const cress_coro *but);
+/* End each cress_iwait that is open in the hub and that co has begun; or all others: what they are
+ * linked to outlives whoever would have ended them. */
+void iwaits_end(struct cress_hub *h, const cress_coro *co, bool others);
 
 /* Decide a choice in favour of c, whose effect the caller lets happen now. false: c is not part of
  * a choice, or that has been decided. */

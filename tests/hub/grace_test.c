@@ -418,7 +418,7 @@ static void answers_of_other_threads_come_in(void **state)
     server_stop(&s);
 }
 
-/* --- after it ---------------------------------------------------------------------------------- */
+/* --- after it -------------------------------------------------------------------------------- */
 
 static atomic_int waits;
 static struct held lent;

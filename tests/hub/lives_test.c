@@ -21,9 +21,9 @@
 #include <unistd.h>
 
 #if defined(CRESS_ASAN) || defined(CRESS_TSAN)
-enum { LIVES = 60 };
+enum { LIVES = 150 };
 #else
-enum { LIVES = 250 };
+enum { LIVES = 500 };
 #endif
 enum { THREADS = 4, PLACES = 8, WORKERS = 3, STEPS = 15 };
 

@@ -796,6 +796,29 @@ static void open_ones_end_with_their_hub(void **state)
     CHECK_EQ(told.count, 2);
 }
 
+static void *opens_and_exits(void *arg)
+{
+    open_it(arg);
+    cress_exit("left");
+    return NULL;
+}
+
+static void open_ones_end_with_who_leaves_by_exit(void **state)
+{
+    (void)state;
+    static struct open_iwait left, stays;
+    open_it(&stays);
+    cress_greenlet *g = cress_spawn(opens_and_exits, &left);
+    CHECK_EQ(cress_join(g, CRESS_FOREVER), 0);
+    CHECK_STR(cress_value(g), "left");
+    CHECK_EQ(left.box.unlinked, 1);
+    CHECK_EQ(cress_iwait_next(&left.it, 0), -EINVAL);
+    CHECK_EQ(stays.box.unlinked, 0);
+    CHECK_EQ(cress_iwait_next(&stays.it, CRESS_FOREVER), 2);
+    cress_iwait_done(&stays.it);
+    cress_unref(g);
+}
+
 static struct open_iwait forked[2];
 
 static void in_child_those_of_others_have_ended(void *arg)
@@ -962,6 +985,7 @@ int main(void)
         TEST(iwait_can_end_before_all_have_happened),
         TEST(iwait_refuses_what_is_another_threads),
         TEST(open_ones_end_with_their_hub),
+        TEST(open_ones_end_with_who_leaves_by_exit),
         TEST(in_a_child_process_only_who_forked_goes_on),
         TEST(iwait_begins_also_where_a_scope_is_over),
         TEST(joinall_waits_for_all_duplicates_and_nobodies_included),
