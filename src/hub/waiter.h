@@ -3,8 +3,8 @@
  *     EMPTY -> WOKEN [wake, throw]     WOKEN -> TAKEN [wait]
  *
  * (1) `co` is set exactly while somebody waits in cress_waiter_wait().
- * (2) `hub` is set exactly while somebody waits, there or by a case: then only that hub's thread may
- *     wake it.
+ * (2) `hub` is set exactly while somebody waits, there or by a case: then only that hub's thread
+ *     may wake it.
  */
 #ifndef CRESS_HUB_WAITER_H
 #define CRESS_HUB_WAITER_H
