@@ -63,7 +63,15 @@ static inline int scope_point(struct cress_hub *h, cress_coro *self)
     return likely(!(self->flags & CORO_ALARM)) ? 0 : scope_point_slowly(h, self);
 }
 
-/* The same for one that has let others run already. */
+/* The beginning of a call that is a cancellation point whether it waits or not. */
+static inline int wait_begins(void)
+{
+    closed(); /* in a child process its end may be about to come */
+    struct cress_hub *h = hub_current();
+    return h != NULL ? scope_point(h, h->thread->current) : 0;
+}
+
+/* As scope_point() for one that has let others run already. */
 int scope_point_after_yield(struct cress_hub *h, cress_coro *self);
 
 /* Whether the next cancellation point says that it is cancelled. */

@@ -42,16 +42,12 @@ int cress_waiter_wait(cress_waiter *public, cress_time timeout, void **value)
 {
     if (public == NULL || timeout < 0)
         return -EINVAL;
-    struct cress_hub *h;
     closed(); /* in a child process who waited may be about to be dropped */
-    int error = hub_get(&h);
-    if (error < 0)
-        return error;
     struct waiter *w = waiter_inside(public);
-    if (w->hub != NULL && w->hub != h)
+    if (w->hub != NULL && w->hub != hub_current())
         return -EXDEV;
-    cress_coro *self = h->thread->current;
-    if ((error = scope_point(h, self)) < 0)
+    int error = wait_begins();
+    if (error < 0)
         return error;
     if (w->co != NULL)
         return -EBUSY; /* woken or not: the value is for who waited */
@@ -59,9 +55,11 @@ int cress_waiter_wait(cress_waiter *public, cress_time timeout, void **value)
         return waiter_take(w, value);
     if (timeout == 0)
         return -EAGAIN;
+    struct cress_hub *h;
     if ((error = hub_enter(&h)) < 0) /* here, since a value that came may be taken in a callback */
         return error;
     struct waiting waiting = { w, { .what = "waiting for a value", .unlink = unlink_waiting } };
+    cress_coro *self = h->thread->current;
     w->hub = h;
     w->co = self;
     error = hub_park_until(h, self, &waiting.info, timeout);

@@ -208,14 +208,6 @@ static inline int line_enter(struct guard *g, struct cress_hub **h)
     return scope_point(*h, (*h)->thread->current);
 }
 
-/* The beginning of a call that is a cancellation point whether it waits or not. */
-static inline int wait_begins(void)
-{
-    closed(); /* in a child process its end may be about to come */
-    struct cress_hub *h = hub_current();
-    return h != NULL ? scope_point(h, h->thread->current) : 0;
-}
-
 int line_wait_shared(struct line *line, struct guard *g, struct waiting *w, struct cress_hub *h,
                      cress_time timeout);
 

@@ -47,6 +47,7 @@ static void zeroes_are_new(void **state)
     static cress_queue queue;
     static cress_chan chan;
     static cress_group group;
+    static cress_waiter waiter;
     void *item;
     CHECK_EQ(cress_event_wait(&event, 0), -EAGAIN);
     CHECK_EQ(cress_result_wait(&result, 0), -EAGAIN);
@@ -60,6 +61,7 @@ static void zeroes_are_new(void **state)
     CHECK_EQ(cress_queue_try_get(&queue, &item), -EAGAIN);
     CHECK_EQ(cress_chan_try_recv(&chan, &item), -EAGAIN);
     CHECK_EQ(cress_group_join(&group, 0), 0);
+    CHECK_EQ(cress_waiter_wait(&waiter, 0, &item), -EAGAIN);
     CHECK_EQ(cress_pool_available(&group), SIZE_MAX);
     CHECK_EQ(cress_mutex_unlock(&mutex), 0);
     CHECK_EQ(cress_rwlock_unlock(&lock), 0);
