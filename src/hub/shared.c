@@ -161,6 +161,18 @@ void shared_let_go(struct cress_greenlet *g)
 
 /* --- its end, for other threads -------------------------------------------------------------- */
 
+static void lock(struct shared *s)
+{
+    step_locks(&s->lock);
+    pthread_mutex_lock(&s->lock);
+}
+
+static void unlock(struct shared *s)
+{
+    pthread_mutex_unlock(&s->lock);
+    step_unlocks(&s->lock);
+}
+
 static void free_far(struct far_link *far)
 {
     hub_unkeep(far->errand.hub);
@@ -178,8 +190,7 @@ static void release_far(struct far_link *far)
 void shared_tell_end(struct cress_greenlet *g)
 {
     struct shared *s = shared_of(g);
-    step_locks(&s->lock);
-    pthread_mutex_lock(&s->lock);
+    lock(s);
     s->ended = true;
     struct list *node;
     while ((node = list_pop(&s->far)) != NULL) {
@@ -187,8 +198,7 @@ void shared_tell_end(struct cress_greenlet *g)
         if (!errand_done(&far->errand))
             release_far(far); /* (6) */
     }
-    pthread_mutex_unlock(&s->lock);
-    step_unlocks(&s->lock);
+    unlock(s);
 }
 
 void shared_orphan(struct cress_greenlet *g)
@@ -203,6 +213,16 @@ int shared_ready(const struct cress_greenlet *g)
     if (greenlet_outcome(g) != CRESS_ALIVE)
         return s->orphan ? -EOWNERDEAD : 1;
     return s->forks == cress__forks ? 0 : -EOWNERDEAD;
+}
+
+/* Whether it was linked still. */
+static bool take_out(struct far_link *far)
+{
+    lock(far->of);
+    bool linked = list_linked(&far->node);
+    list_remove(&far->node);
+    unlock(far->of);
+    return linked;
 }
 
 static void far_came(struct errand *errand)
@@ -221,14 +241,8 @@ static void far_lost(struct errand *errand, bool in_child)
     struct far_link *far = container_of(errand, struct far_link, errand);
     bool both = in_child;
     if (far->fire != NULL) {
-        if (!in_child) {
-            step_locks(&far->of->lock);
-            pthread_mutex_lock(&far->of->lock);
-            both = list_linked(&far->node);
-            list_remove(&far->node);
-            pthread_mutex_unlock(&far->of->lock);
-            step_unlocks(&far->of->lock);
-        }
+        if (!in_child)
+            both = take_out(far);
         far->fire(far, true);
     }
     if (both)
@@ -257,13 +271,11 @@ int far_link(struct cress_greenlet *g, struct cress_hub *h,
     list_init(&far->node);
     hub_keep(h);
     errand_begin(&far->errand, h, !(h->thread->current->flags & CORO_DAEMON));
-    step_locks(&s->lock);
-    pthread_mutex_lock(&s->lock);
+    lock(s);
     bool ended = s->ended;
     if (!ended)
         list_push(&s->far, &far->node);
-    pthread_mutex_unlock(&s->lock);
-    step_unlocks(&s->lock);
+    unlock(s);
     if (ended) {
         errand_end(&far->errand);
         free_far(far);
@@ -275,15 +287,7 @@ int far_link(struct cress_greenlet *g, struct cress_hub *h,
 
 void far_drop(struct far_link *far)
 {
-    bool linked = false;
-    if (!far->came && far->forks == cress__forks) {
-        step_locks(&far->of->lock);
-        pthread_mutex_lock(&far->of->lock);
-        linked = list_linked(&far->node);
-        list_remove(&far->node);
-        pthread_mutex_unlock(&far->of->lock);
-        step_unlocks(&far->of->lock);
-    }
+    bool linked = !far->came && far->forks == cress__forks && take_out(far);
     if (linked)
         errand_end(&far->errand);
     if (linked || far->came)

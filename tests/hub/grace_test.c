@@ -2,20 +2,8 @@
 #include "support/test.h"
 #include "base/fault.h"
 #include "hub/apart.h"
-#include "hub/clock.h"
+#include "hub/begin.h"
 #include "hub/server.h"
-
-static struct words words;
-static struct told told;
-
-static int begin(void **state)
-{
-    words = (struct words){ 0 };
-    told = (struct told){ 0 };
-    clock_begin(state);
-    CHECK_EQ(cress_hub_set_error_hook(NULL, told_hook, &told), 0);
-    return 0;
-}
 
 static int deferred(void *arg)
 {

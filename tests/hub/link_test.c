@@ -1,22 +1,9 @@
 /* Links: callbacks for the end, in order, in the hub. */
 #include "support/test.h"
 #include "hub/apart.h"
-#include "hub/clock.h"
-#include "hub/told.h"
+#include "hub/begin.h"
 
 #include <errno.h>
-
-static struct words words;
-static struct told told;
-
-static int begin(void **state)
-{
-    words = (struct words){ 0 };
-    told = (struct told){ 0 };
-    clock_begin(state);
-    CHECK_EQ(cress_hub_set_error_hook(NULL, told_hook, &told), 0);
-    return 0;
-}
 
 static void *end_at_once(void *arg)
 {

@@ -2,24 +2,11 @@
 #include "support/test.h"
 #include "support/fds.h"
 #include "hub/apart.h"
-#include "hub/clock.h"
-#include "hub/told.h"
 #include "base/alloc.h"
+#include "hub/begin.h"
 
 #include <errno.h>
 #include <unistd.h>
-
-static struct words words;
-static struct told told;
-
-static int begin(void **state)
-{
-    words = (struct words){ 0 };
-    told = (struct told){ 0 };
-    clock_begin(state);
-    CHECK_EQ(cress_hub_set_error_hook(NULL, told_hook, &told), 0);
-    return 0;
-}
 
 /* For tests that leave something blocked on purpose: abandoned, in a thread of no more use. */
 static int end(void **state)
